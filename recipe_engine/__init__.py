@@ -1,0 +1,3 @@
+"""recipe-engine: validated YAML recipes, turned into trained language models."""
+
+__version__ = "0.1.0"
