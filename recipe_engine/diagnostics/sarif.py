@@ -31,7 +31,7 @@ class RuleHelp:
 def render_sarif(
     diagnostics: Sequence[Diagnostic], rules: Mapping[str, RuleHelp], version: str, root: str = "."
 ) -> str:
-    """Return a log of one run, in ASCII. ``rules`` describes the codes; ``root`` is the folder that files count from."""
+    """Return a log of one run, in ASCII. ``rules`` describes the codes; file names count from the folder ``root``."""
     codes = sorted({found.code for found in diagnostics})
     run = {
         "tool": {

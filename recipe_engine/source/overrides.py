@@ -20,7 +20,8 @@ from recipe_engine.diagnostics import Diagnostic, Related, Span
 from recipe_engine.source import refused
 from recipe_engine.source.document import COMMAND_LINE, Mark
 from recipe_engine.source.node import MAX_DEPTH, MAX_NODES, Node
-from recipe_engine.source.parse import parse, plain_node
+from recipe_engine.source.parse import parse
+from recipe_engine.source.scalars import plain_node
 from recipe_engine.source.text import Text, check_characters, shown
 
 _STEP = re.compile(r"\.?(?P<name>[^\s.\[\]\"']+)|\[(?P<index>[0-9]{1,9})\]")
@@ -168,7 +169,9 @@ def _misfit(node: Node, step: _Step, trail: list[tuple[Node, str | int]]) -> Dia
             message = f"{where} is a list, which has no key {shown(step.name)}"
             return Diagnostic("S142", "error", message, step.span, hint, None, here)
         if step.number > count:
-            hint = f"{count} appends an item" + (f", 0 to {count - 1} replace one" if count > 1 else ", 0 replaces the one" if count else "")
+            hint = f"{count} appends an item" + (
+                f", 0 to {count - 1} replace one" if count > 1 else ", 0 replaces the one" if count else ""
+            )
             message = f"{where} has {count} item{'s' * (count != 1)}, so {step.name} is out of range"
             return Diagnostic("S141", "error", message, step.span, hint, None, here)
         return None

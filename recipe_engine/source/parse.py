@@ -6,13 +6,13 @@ from typing import NamedTuple, TypeAlias, cast
 
 import yaml
 
-from recipe_engine.diagnostics import Diagnostic, Edit, Fix, Span
+from recipe_engine.diagnostics import Diagnostic, Span
 from recipe_engine.source import refused
 from recipe_engine.source.document import Mark, Origin
 from recipe_engine.source.node import MAX_DEPTH, MAX_NODES, Node
-from recipe_engine.source.scalars import BadNumber, leading_zero, resolve
+from recipe_engine.source.scalars import plain_node, resolve
 from recipe_engine.source.syntax import syntax_error
-from recipe_engine.source.text import Text, shown
+from recipe_engine.source.text import Text
 
 # PyYAML built without libyaml has no CParser; its own parser yields the same events, some thirty times slower.
 PARSER = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
@@ -43,20 +43,6 @@ def parse(text: Text, origin: Origin) -> Parsed:
         findings.append(syntax_error(error, text))
         return Parsed(None, findings, builder.flow)
     return Parsed(builder.root, findings, builder.flow)
-
-
-def plain_node(value: str, mark: Mark, findings: list[Diagnostic]) -> Node:
-    """Return the node for a scalar without quotes, adding to ``findings`` what is wrong with it."""
-    content = resolve(value)
-    if isinstance(content, BadNumber):
-        findings.append(Diagnostic(content.code, "error", content.message, mark.value, content.hint))
-        return Node(None, mark, readable=False)
-    if leading_zero(value, content):
-        message = f"{shown(value, 30)} is the number {content}; programs that read YAML 1.1 take it for octal"
-        hint = f"write {content}, or 0o{value.lstrip('+-0') or '0'} if octal is meant, or put text in quotes"
-        fix = Fix("leave the zeros out", (Edit(mark.value, str(content)),))
-        findings.append(Diagnostic("S126", "note", message, mark.value, hint, fix))
-    return Node(content, mark)
 
 
 class _Open:

@@ -10,7 +10,9 @@ import math
 import re
 from dataclasses import dataclass
 
-from recipe_engine.source.node import Scalar
+from recipe_engine.diagnostics import Diagnostic, Edit, Fix
+from recipe_engine.source.document import Mark
+from recipe_engine.source.node import Node, Scalar
 from recipe_engine.source.text import shown
 
 MAX_INTEGER = 2**63 - 1
@@ -60,7 +62,21 @@ def resolve(plain: str) -> Scalar | BadNumber:
     return plain
 
 
-def leading_zero(plain: str, value: Scalar) -> bool:
+def plain_node(value: str, mark: Mark, findings: list[Diagnostic]) -> Node:
+    """Return the node for a scalar without quotes, adding to ``findings`` what is wrong with it."""
+    content = resolve(value)
+    if isinstance(content, BadNumber):
+        findings.append(Diagnostic(content.code, "error", content.message, mark.value, content.hint))
+        return Node(None, mark, readable=False)
+    if _leading_zero(value, content):
+        message = f"{shown(value, 30)} is the number {content}; programs that read YAML 1.1 take it for octal"
+        hint = f"write {content}, or 0o{value.lstrip('+-0') or '0'} if octal is meant, or put text in quotes"
+        fix = Fix("leave the zeros out", (Edit(mark.value, str(content)),))
+        findings.append(Diagnostic("S126", "note", message, mark.value, hint, fix))
+    return Node(content, mark)
+
+
+def _leading_zero(plain: str, value: Scalar) -> bool:
     """Tell whether this integer starts with a zero that YAML 1.1 takes to mean octal."""
     digits = plain.lstrip("+-")
     return type(value) is int and len(digits) > 1 and digits[0] == "0" and digits.isdecimal()

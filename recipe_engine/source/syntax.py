@@ -204,6 +204,16 @@ def _block_header(text: Text, start: int, at: int) -> Diagnostic | None:
     return syntax_finding(text, at, f"nothing but a comment may follow {shown(char)} on its line", hint)
 
 
+def _colon_in_brackets(text: Text, start: int, at: int) -> Diagnostic | None:
+    hint = "write a space after it, or put the text in quotes"
+    return syntax_finding(text, at, "inside brackets, this colon can be read as part of the text or as its end", hint)
+
+
+def _directive(text: Text, start: int, at: int) -> Diagnostic | None:
+    hint = "remove it; text that starts with % must be in quotes"
+    return syntax_finding(text, start, "a line that starts with `%` is read as a directive", hint)
+
+
 def _document(text: Text, start: int, at: int) -> Diagnostic | None:
     return syntax_finding(text, at, "there is more text after the end", "remove it, or put it in quotes")
 
@@ -211,9 +221,11 @@ def _document(text: Text, start: int, at: int) -> Diagnostic | None:
 _EXPLANATIONS: tuple[tuple[tuple[str, ...], Callable[[Text, int, int], Diagnostic | None]], ...] = (
     (("tab character", "cannot start any token"), _tab),
     (("cannot start any token",), _reserved),
+    (("a directive",), _directive),
     ((" tag",), _tag),
     (("escape", "hexdecimal"), _escape),
     (("an alias", "an anchor"), _indicator),
+    (("unexpected ':'",), _colon_in_brackets),
     (("mapping values are not allowed",), _second_colon),
     (("sequence entries are not allowed",), _sequence),
     (("could not find expected ':'",), _no_colon),

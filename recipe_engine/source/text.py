@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate, islice
 
 from recipe_engine.diagnostics import Diagnostic, Edit, Fix, Span
+from recipe_engine.diagnostics.redact import redact
 
 MAX_BYTES = 1 << 20
 
@@ -125,6 +126,7 @@ def check_characters(text: Text) -> list[Diagnostic]:
 
 def shown(text: str, limit: int = 60) -> str:
     """Return ``text`` in backquotes, fit for a message: control characters escaped, no longer than ``limit``."""
+    text = redact(text)  # before the cut: what is left of a token would not look like one
     if len(text) > limit:
         text = text[: limit - 3] + "..."
     return "`" + "".join(char if char.isprintable() else escape(char) for char in text) + "`"

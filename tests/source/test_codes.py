@@ -24,7 +24,7 @@ def is_yaml(code: str) -> bool:
 
 
 def test_the_documented_codes_are_those_that_the_package_can_give():
-    sources = [file.read_text() for file in PACKAGE.glob("*.py")]
+    sources = [file.read_text(encoding="utf-8") for file in PACKAGE.glob("*.py")]
     used = {code for source in sources for code in re.findall(r'"(S1\d\d)"', source)}
     assert used == set(CODES)
     assert len(used) > 30
@@ -56,7 +56,7 @@ def test_the_failing_example_gives_the_finding_and_the_passing_one_none(tmp_path
         else:
             files[name] = files.get(name, "") + line
     for file, text in files.items():
-        (tmp_path / file).write_text(text)
+        (tmp_path / file).write_text(text, encoding="utf-8")
     _, findings = load(tmp_path / name, overrides)
     if title == "Passes":
         assert findings == []

@@ -218,6 +218,18 @@ def test_two_parents_with_the_same_parent_are_no_cycle_and_its_findings_come_onc
     assert outcome.codes == ["S126"]
 
 
+def test_a_parent_used_twice_is_the_same_both_times(read):
+    outcome = read(
+        "extends: [first.yaml, a.yaml, middle.yaml, b.yaml]\n",
+        first="t: {f: 1}\n",
+        a="extends: c.yaml\nt: {x: 1}\n",
+        middle="t: {x: 2}\n",
+        b="extends: c.yaml\n",
+        c="t: {c: 1}\n",
+    )
+    assert outcome.tree == {"t": {"f": 1, "c": 1, "x": 2}}
+
+
 def chain(length: int) -> dict[str, str]:
     links = {f"p{i}": f"extends: p{i + 1}.yaml\nk{i}: {i}\n" for i in range(1, length)}
     return links | {f"p{length}": "last: 1\n"}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from recipe_engine.source import COMMAND_LINE, Document, load, parse
 from recipe_engine.source.codes import CODES
 
-FAST = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+FAST = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 SPECIAL = st.sampled_from([*"\n\t :#-?[]{},&*!|>'\"%@`\\=<~.01eEnox\u00a0é😀ab", "<<", "---", "...", "\\ud83d"])
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.lists(SPECIAL, max_size=8).map("".join)
@@ -171,10 +171,10 @@ def test_no_override_makes_it_raise(override):
 
 
 def check_finding(finding: Any, found: dict[str, str]) -> None:
-    lines = found.get(finding.span.file, "").split("\n")
     spans = [finding.span, *(related.span for related in finding.related)]
     spans += [edit.span for edit in finding.fix.edits] if finding.fix else []
     for span in spans:
+        lines = found.get(span.file, "").split("\n")
         assert (1, 1) <= (span.line, span.column) <= (span.end_line, span.end_column)
         assert span.end_line <= len(lines)
         assert span.end_column <= len(lines[span.end_line - 1]) + 1

@@ -177,6 +177,8 @@ def test_the_hint_says_what_to_write(read, override, word):
 def test_a_path_or_value_that_makes_the_tree_too_deep_is_refused(read):
     assert read(RECIPE, ".".join("a" * 64) + "=1").findings == []
     assert read(RECIPE, ".".join("a" * 65) + "=1").only.code == "S121"
+    assert read(RECIPE, "t.lr=" + "[" * 62 + "]" * 62).findings == []
+    assert read(RECIPE, "t.lr=" + "[" * 63 + "]" * 63).only.code == "S121"
     assert read(RECIPE, "a.b=" + "[" * 63 + "]" * 63).only.code == "S121"
 
 

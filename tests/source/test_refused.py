@@ -144,6 +144,11 @@ def test_any_directive_but_yaml_1_2_is_a_finding(read, line):
     assert outcome.tree == {"a": 1}
 
 
+def test_of_many_directives_the_first_bad_one_is_the_finding(read):
+    outcome = read("%YAML 1.2\n%FOO\n%BAR\n---\na: 1\n")
+    assert outcome.at(outcome.only.span) == "%FOO"
+
+
 def test_a_percent_sign_at_the_start_of_a_line_of_text_is_no_directive(read):
     assert read("a: |-\n  x\n  %TAG y\n").tree == {"a": "x\n%TAG y"}
 
@@ -155,6 +160,12 @@ def test_an_unusual_space_around_a_key_or_value_is_replaced_by_its_fix(read, spa
     assert outcome.codes == ["S125", "S125", "S125"]
     assert [outcome.at(finding.span) for finding in outcome.findings] == [space, space * 2, space]
     assert outcome.fixed(outcome.findings[1]) == f"a:\n {space}b: {plain * 2}c\nd: e{space}\n"
+
+
+def test_a_key_indented_with_an_unusual_space_is_left_out_because_its_place_is_not_what_it_seems(read):
+    outcome = read("a:\n  b: 1\n\u00a0\u00a0c: 2\n")
+    assert outcome.only.code == "S125"
+    assert outcome.tree == {"a": {"b": 1}}
 
 
 def test_a_no_break_space_inside_text_is_text(read):

@@ -43,6 +43,7 @@ CASES = {
     "text after a greater-than sign": ("a: > ‸x\n", "may follow `>`"),
     "an unknown escape": ('a: "C:‸\\models"\n', "escape"),
     "an escape without digits": ('a: "‸\\xZZ"\n', "escape"),
+    "a percent sign at the start of a line": ("a: 1\n‸% b\n", "directive"),
     "text after the document": ("a: 1\n...\n‸b: 1\n", "more text after the end"),
     "a key longer than a line's limit": ("‸" + "k" * 1100 + ": 1\n", "1024"),
 }
@@ -128,6 +129,13 @@ def test_an_escape_that_names_no_character_is_an_error(read, escape):
 
 def test_what_was_found_before_a_syntax_error_is_not_lost(read):
     assert read("a: 1\na: .inf\nb: [\n").codes == ["S113", "S124", "S110"]
+
+
+def test_a_colon_at_the_end_of_a_word_in_brackets_is_ambiguous(read, either_parser):
+    outcome = read("a: [b:c:, d]\n")
+    if either_parser == "libyaml":
+        assert outcome.only.code == "S110"
+        assert "colon" in outcome.only.message
 
 
 def test_the_line_above_is_shown_with_a_wrong_indentation(read):
