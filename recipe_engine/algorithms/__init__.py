@@ -1,0 +1,23 @@
+"""The algorithms, one file each. A new one is a file beside these and a line in ``NAMES``."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from recipe_engine.algorithms.base import Algorithm
+
+NAMES = ("sft", "cpt", "dpo", "grpo", "gspo")
+
+
+@cache
+def algorithm(name: str) -> Algorithm:
+    """The algorithm of that name, imported only now, since a recipe needs one of them.
+
+    Raises:
+        KeyError: there is no such algorithm.
+    """
+    if name not in NAMES:
+        raise KeyError(name)
+    found: Algorithm = import_module(f"{__name__}.{name}").ALGORITHM
+    return found

@@ -1,0 +1,24 @@
+"""The ``training`` block, as far as every algorithm shares it. The rest belongs to the algorithm and its TRL config."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from recipe_engine.recipe.base import Block
+
+
+class TrainingBlock(Block):
+    """What to train by, where the result goes, and the settings of the algorithm."""
+
+    algorithm: str
+    """``sft``, ``cpt``, ``dpo``, ``grpo`` or ``gspo``."""
+    output_dir: Annotated[str, Field(min_length=1)] | None = None
+    """Folder of the trained model and its checkpoints. Default ``models/<run_name>``."""
+    run_name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Name of the run in logs and trackers. Default: the last part of ``output_dir``, else the recipe's file name."""
+    overwrite_output_dir: bool = False
+    """Replace the result of an earlier run in ``output_dir``. Otherwise a folder that holds one is an error."""
+    deepspeed_config: str | None = None
+    """DeepSpeed configuration file (JSON). Its path counts from the folder the command is started in."""
