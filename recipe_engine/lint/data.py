@@ -1,0 +1,89 @@
+"""Checking the datasets of a recipe that are on this machine: every row is read and converted as for training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from recipe_engine.algorithms import algorithm
+from recipe_engine.data.check import DatasetReport, check_dataset
+from recipe_engine.data.errors import DataError, RowError
+from recipe_engine.diagnostics import Diagnostic, Severity
+from recipe_engine.diagnostics.redact import redact
+from recipe_engine.lint import Checked
+from recipe_engine.lint.report import shown
+from recipe_engine.recipe.data import DatasetEntry
+from recipe_engine.recipe.root import Recipe
+from recipe_engine.source import Document, Path
+
+MAX_MESSAGE = 500
+"""Characters: a message may quote a row, and rows can be long."""
+
+
+def check_data(checked: Checked) -> list[Diagnostic]:
+    """What is wrong with the datasets of a checked recipe; nothing for a recipe that has errors of its own."""
+    if checked.recipe is None or checked.document is None:
+        return []
+    data = checked.recipe.data
+    found: list[Diagnostic] = []
+    for key, entries in (("datasets", data.datasets), ("eval_datasets", data.eval_datasets)):
+        for index, entry in enumerate(entries):
+            dataset = _Dataset(checked.document, ("data", key, index), shown(entry.name), found)
+            _check(dataset, entry, checked.recipe)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Dataset:
+    """One entry of the recipe, and where to add what is found about it."""
+
+    document: Document
+    path: Path
+    label: str
+    found: list[Diagnostic] = field(repr=False)
+
+    def add(self, code: str, severity: Severity, message: str, setting: str = "name", hint: str | None = None) -> None:
+        """Add a finding at ``setting``, a key of the entry or of the data block; if that is not given, at the name."""
+        places: list[Path] = [(*self.path, setting), ("data", setting), (*self.path, "name")]
+        place = next(path for path in places if path in self.document.marks)
+        text = f"{self.label}{message}"
+        text = redact(text if len(text) <= MAX_MESSAGE else f"{text[: MAX_MESSAGE - 3]}...")
+        span = self.document.value_span(place)
+        self.found.append(Diagnostic(code, severity, text, span, hint and redact(hint)))
+
+
+def _check(dataset: _Dataset, entry: DatasetEntry, recipe: Recipe) -> None:
+    try:
+        report = check_dataset(entry, recipe.data, algorithm(recipe.training.algorithm).shapes)
+    except DataError as error:
+        severity: Severity = "note" if error.code == "D408" else "error"
+        dataset.add(error.code, severity, f": {error.message}", error.setting, error.hint)
+        return
+    if report is None:
+        hint = "`recipe inspect` fetches it and shows its rows"
+        dataset.add("D408", "note", " is not on this machine, so its rows are not checked", hint=hint)
+        return
+    drop = recipe.data.invalid_rows == "drop"
+    _add_invalid_rows(dataset, entry, report, drop)
+    if drop and not report.used:
+        dataset.add("D406", "error", f": not one of its {report.rows} rows can be used")
+
+
+def _add_invalid_rows(dataset: _Dataset, entry: DatasetEntry, report: DatasetReport, drop: bool) -> None:
+    severity: Severity = "note" if drop else "error"
+    for error in report.invalid:
+        hint = error.hint or "mend the row; data.invalid_rows: drop would leave such rows out, and count them"
+        message = f", row {error.row}: {error.message}"
+        dataset.add(error.code, severity, message, _setting_of(entry, error), None if drop else hint)
+    hidden = report.invalid_count - len(report.invalid)
+    if hidden:
+        dataset.add(
+            "D405", severity, f": {report.invalid_count} of {report.rows} rows are invalid, {hidden} more than shown"
+        )
+
+
+def _setting_of(entry: DatasetEntry, error: RowError) -> str:
+    """The key of the entry that names the column of a bad row, where there is one."""
+    column = error.column.partition("[")[0]
+    keys: Iterator[str] = (key for key in type(entry).model_fields if key.endswith("_column"))
+    return next((key for key in keys if getattr(entry, key) == column), "name")
