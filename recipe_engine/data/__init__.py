@@ -1,0 +1,1 @@
+"""Datasets: the ones that ship inside the package, and how rows are read and rendered."""

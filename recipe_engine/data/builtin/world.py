@@ -1,0 +1,73 @@
+"""What every embedded dataset is about: short tasks on a handful of digits, each with one right answer.
+
+Small enough for a model of a million parameters to learn in seconds on a CPU, and every answer follows from its
+question, so a model that has understood a task also answers questions that it was never trained on.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+Part = Literal["taught", "asked", "test"]
+"""``taught`` questions come with their answers, ``asked`` ones are for reinforcement learning, ``test`` is held out."""
+
+TASKS: dict[str, Callable[[str], str]] = {
+    "First digit": lambda digits: digits[0],
+    "Last digit": lambda digits: digits[-1],
+    "Largest digit": max,
+    "Smallest digit": min,
+    "Repeat": str,
+    "Reverse": lambda digits: digits[::-1],
+}
+_QUESTIONS_PER_TASK: dict[Part, int] = {"taught": 150, "asked": 150, "test": 30}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question: what to do, what to do it to, its answer, and a wrong answer that looks like the right one."""
+
+    instruction: str
+    input: str
+    answer: str
+    wrong: str
+
+    @property
+    def text(self) -> str:
+        """The question as one line, such as ``Reverse: 372``."""
+        return f"{self.instruction}: {self.input}"
+
+
+def questions(part: Part) -> tuple[Question, ...]:
+    """The questions of one part, in a fixed order that mixes the tasks. No question is in two parts."""
+    return _world()[part]
+
+
+@cache
+def _world() -> dict[Part, tuple[Question, ...]]:
+    rng = random.Random("the world of digits")
+    parts: dict[Part, list[Question]] = {part: [] for part in _QUESTIONS_PER_TASK}
+    for instruction in TASKS:
+        asked = iter(_different_inputs(rng, sum(_QUESTIONS_PER_TASK.values())))
+        for part, count in _QUESTIONS_PER_TASK.items():
+            parts[part] += [_question(rng, instruction, next(asked)) for _ in range(count)]
+    for part in parts.values():
+        rng.shuffle(part)
+    return {part: tuple(part_questions) for part, part_questions in parts.items()}
+
+
+def _different_inputs(rng: random.Random, count: int) -> list[str]:
+    found: dict[str, None] = {}
+    while len(found) < count:
+        found["".join(rng.choice("0123456789") for _ in range(rng.randint(3, 4)))] = None
+    return list(found)
+
+
+def _question(rng: random.Random, instruction: str, digits: str) -> Question:
+    answer = TASKS[instruction](digits)
+    place = rng.randrange(len(answer))
+    other = rng.choice([digit for digit in "0123456789" if digit != answer[place]])
+    return Question(instruction, digits, answer, wrong=answer[:place] + other + answer[place + 1 :])

@@ -1,0 +1,97 @@
+"""Reading datasets without torch: columns, formats and rows, each problem with its dataset, row and column."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from recipe_engine.data import builtin
+from recipe_engine.data.errors import DataError, RowError
+from recipe_engine.data.files import read_rows
+from recipe_engine.data.location import locate
+from recipe_engine.data.rows import Converter, converter_for
+from recipe_engine.recipe.data import DataBlock, DatasetEntry, RowShape
+
+SHOWN_ERRORS = 5
+
+
+@dataclass(slots=True)
+class DatasetReport:
+    """What reading a dataset showed. ``rows`` counts all rows; ``used`` those left by max_samples and invalid ones."""
+
+    rows: int = 0
+    used: int = 0
+    converter: Converter | None = None
+    invalid: list[RowError] = field(default_factory=list)
+    invalid_count: int = 0
+
+
+def local_rows(entry: DatasetEntry) -> Iterator[dict[str, Any]] | None:
+    """The raw rows of an embedded or local dataset; none for what is elsewhere.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    location = locate(entry.name)
+    if location.kind in {"builtin", "local"}:
+        for setting in ("subset", "revision"):
+            if getattr(entry, setting) is not None:
+                message = f"only datasets on the Hub have a {setting}"
+                raise DataError("D404", message, setting=setting, hint="remove it")
+    if location.kind == "builtin":
+        try:
+            return iter(builtin.rows(entry.name, entry.split))
+        except KeyError as error:
+            setting = "name" if entry.name not in builtin.names() else "split"
+            raise DataError("D401", str(error.args[0]), setting=setting) from error
+    if location.kind == "local":
+        return read_rows(Path(location.value), entry.split)
+    return None
+
+
+def open_rows(
+    rows: Iterator[dict[str, Any]], entry: DatasetEntry, data: DataBlock, shapes: Collection[RowShape]
+) -> tuple[Converter, Iterator[dict[str, Any]]]:
+    """Look at the first row to find the converter; give it back together with all rows.
+
+    Raises:
+        DataError: there is no row, or no format fits.
+    """
+    first = next(rows, None)
+    if first is None:
+        raise DataError("D406", "it holds no rows")
+    return converter_for(entry, data, shapes, list(first)), chain([first], rows)
+
+
+def check_dataset(
+    entry: DatasetEntry, data: DataBlock, shapes: Collection[RowShape], limit: int | None = None
+) -> DatasetReport | None:
+    """Read and convert the rows of a local dataset (at most ``limit``); none where it is not local.
+
+    Raises:
+        DataError: it cannot be read, holds no rows, or its columns do not fit.
+    """
+    raw = local_rows(entry)
+    if raw is None:
+        return None
+    report = DatasetReport()
+    report.converter, rows = open_rows(raw, entry, data, shapes)
+    for number, row in enumerate(islice(rows, limit), start=1):
+        report.rows = number
+        if entry.max_samples is not None and number > entry.max_samples and not data.shuffle:
+            continue
+        try:
+            report.converter.convert(row)
+        except RowError as error:
+            report.invalid_count += 1
+            error.row = number
+            if len(report.invalid) < SHOWN_ERRORS:
+                report.invalid.append(error)
+        else:
+            report.used += 1
+    if entry.max_samples is not None:
+        report.used = min(report.used, entry.max_samples)
+    return report

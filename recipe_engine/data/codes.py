@@ -1,0 +1,165 @@
+"""What every D code means, in the form of the rules' docstrings. `recipe lint --data` and training find them.
+
+In the examples a line `# beside: NAME CONTENT` gives a data file of one line that lies in the current folder.
+"""
+
+from __future__ import annotations
+
+_TEXTS = (
+    """D401 dataset-not-found (error)
+
+There is no such file, folder, embedded dataset or split. A relative path counts from the folder in which the command is
+started, not from the recipe's. A name that is no path is looked for on the Hub.
+
+Fails:
+    data:
+      datasets:
+        - name: ./rows.jsonl
+Passes:
+    # beside: rows.jsonl {"text": "Water boils at 100 degrees."}
+    data:
+      datasets:
+        - name: ./rows.jsonl
+""",
+    """D402 unreadable-data (error)
+
+The dataset is there, but is not what its name says: a line is no JSON object, a row of a csv file has more fields than
+the header, the text is not UTF-8, a column holds numbers in one row and text in another. The message names the file,
+and the line where there is one.
+
+Fails:
+    # beside: rows.jsonl {"text": "Water boils at
+    data:
+      datasets:
+        - name: rows.jsonl
+Passes:
+    # beside: rows.jsonl {"text": "Water boils at 100 degrees."}
+    data:
+      datasets:
+        - name: rows.jsonl
+""",
+    """D403 missing-column (error)
+
+The recipe names a column that the dataset has not, or the format that it names needs one. The message lists the columns
+that there are.
+
+Fails:
+    # beside: rows.jsonl {"question": "2 + 2?", "reply": "4"}
+    data:
+      datasets:
+        - name: rows.jsonl
+          prompt_column: question
+          completion_column: answer
+Passes:
+    # beside: rows.jsonl {"question": "2 + 2?", "reply": "4"}
+    data:
+      datasets:
+        - name: rows.jsonl
+          prompt_column: question
+          completion_column: reply
+""",
+    """D404 format-does-not-fit (error)
+
+Nothing that the algorithm can be trained on can be made of these columns: DPO needs chosen and rejected responses, GRPO
+prompts, continued pre-training plain text. Name the columns, choose another dataset, or another algorithm.
+
+Fails:
+    # beside: rows.jsonl {"text": "Water boils at 100 degrees."}
+    data:
+      datasets:
+        - name: rows.jsonl
+    training:
+      algorithm: dpo
+Passes:
+    # beside: rows.jsonl {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}
+    data:
+      datasets:
+        - name: rows.jsonl
+    training:
+      algorithm: dpo
+""",
+    """D405 invalid-row (error)
+
+A row cannot be trained on: a column is empty or null, holds a number where text is needed, or a chat message has an
+unknown role. The message names the row, counted from 1, and the column. With data.invalid_rows: drop such rows are left
+out and counted, and this is a note.
+
+Fails:
+    # beside: rows.jsonl {"prompt": "2 + 2?", "completion": ""}
+    data:
+      datasets:
+        - name: rows.jsonl
+Passes:
+    # beside: rows.jsonl {"prompt": "2 + 2?", "completion": "4"}
+    data:
+      datasets:
+        - name: rows.jsonl
+""",
+    """D406 no-rows (error)
+
+The dataset holds no row, or none that can be used.
+
+Fails:
+    # beside: rows.json []
+    data:
+      datasets:
+        - name: rows.json
+Passes:
+    # beside: rows.json [{"text": "Water boils at 100 degrees."}]
+    data:
+      datasets:
+        - name: rows.json
+""",
+    """D407 template-names-missing-column (error)
+
+A prompt template names a column in braces that the dataset has not. Training on the literal text {column} would teach
+the model nonsense. Braces that are meant literally are doubled.
+
+Fails:
+    # beside: rows.jsonl {"question": "2 + 2?", "reply": "4"}
+    data:
+      datasets:
+        - name: rows.jsonl
+      user_prompt: "Question: {qestion}"
+      assistant_prompt: "{reply}"
+Passes:
+    # beside: rows.jsonl {"question": "2 + 2?", "reply": "4"}
+    data:
+      datasets:
+        - name: rows.jsonl
+      user_prompt: "Question: {question}"
+      assistant_prompt: "{reply}"
+""",
+    """D408 not-checked (note)
+
+The dataset is on the Hub or in a bucket, or in a format that only the package's `train` extra can read, so its rows are
+not checked here. Training checks them before the model is loaded.
+
+Fails:
+    data:
+      datasets:
+        - name: trl-lib/Capybara
+Passes:
+    # beside: rows.jsonl {"text": "Water boils at 100 degrees."}
+    data:
+      datasets:
+        - name: rows.jsonl
+""",
+    """D409 overlong-row (error)
+
+A row has more tokens than data.max_length, or its prompt more than data.max_prompt_length, and the recipe says to stop
+then. Only the model's tokenizer can tell: `recipe inspect` shows all lengths. Raise the limit, or say which end to cut,
+or leave overlong_rows out to drop such rows and count them.
+
+Fails:
+    data:
+      max_length: 16
+      overlong_rows: error
+Passes:
+    data:
+      max_length: 512
+      overlong_rows: error
+""",
+)
+
+CODES: dict[str, str] = {text[:4]: text for text in _TEXTS}
