@@ -1,0 +1,43 @@
+"""``recipe inspect``: the rows as they are trained on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import typer
+
+from recipe_engine.cli.common import Overrides, check_or_exit, fail
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(inspect)
+
+
+def inspect(
+    file: Path = typer.Argument(..., metavar="FILE", help="The recipe (YAML)."),
+    overrides: Overrides = None,
+    rows: int = typer.Option(3, "--rows", min=0, help="How many rows of each dataset to show."),
+) -> None:
+    """Show rendered rows with the trained tokens marked, lengths as a histogram, and what is dropped."""
+    checked = check_or_exit(file, overrides or [], 0)
+    if find_spec("transformers") is None:
+        fail(
+            "T510",
+            "inspect renders rows with the model's tokenizer, and transformers is not installed",
+            "install the package's `train` extra",
+        )
+
+    from recipe_engine.compile import Options, compile_recipe
+    from recipe_engine.launch.command import COMPILED
+
+    run = compile_recipe(checked.recipe, checked.document, Options()).run
+    with TemporaryDirectory() as folder:
+        compiled = Path(folder, COMPILED)
+        compiled.write_text(run.model_copy(update={"run_dir": folder}).model_dump_json(), encoding="utf-8")
+        command = [sys.executable, "-m", "recipe_engine.runtime.inspect", str(compiled), str(rows)]
+        raise typer.Exit(subprocess.run(command, check=False).returncode)

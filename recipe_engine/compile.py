@@ -1,0 +1,166 @@
+"""Recipe -> CompiledRun: every default resolved, every path absolute, and for each argument where it came from."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recipe_engine import __version__
+from recipe_engine.algorithms import algorithm
+from recipe_engine.algorithms.base import Algorithm
+from recipe_engine.algorithms.grpo import rewards_of
+from recipe_engine.compiled import CompiledRun
+from recipe_engine.data.location import locate
+from recipe_engine.recipe.rewards import Reward
+from recipe_engine.recipe.root import Recipe
+from recipe_engine.schemas import trl_arguments
+from recipe_engine.source import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """A compiled run, and where each of the trainer's arguments came from."""
+
+    run: CompiledRun
+    origins: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says beside the recipe."""
+
+    gpus: int = 0
+    allow_reward_code: bool = False
+    allow_remote_code: bool = False
+
+
+def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Compilation:
+    """Compile a checked recipe. Nothing is read or written; paths count from the current folder."""
+    chosen = algorithm(recipe.training.algorithm)
+    run_name = run_name_of(recipe, document.file)
+    output_dir = os.path.abspath(recipe.training.output_dir or os.path.join("models", run_name))
+    processes = recipe.launch.cpu_processes if options.gpus == 0 else options.gpus
+    rewards = rewards_of(recipe) if chosen.reward_driven else ()
+    arguments, origins = _arguments(recipe, document, chosen, rewards, options.gpus, processes)
+    arguments |= {"output_dir": output_dir, "run_name": run_name}
+    origins |= {
+        "output_dir": _origin(document, "training", "output_dir") or "engine: models/<run name>",
+        "run_name": _origin(document, "training", "run_name") or "engine: from output_dir or the recipe's file name",
+    }
+    run = CompiledRun(
+        engine=__version__,
+        recipe_file=document.file,
+        recipe_folder=os.path.dirname(os.path.abspath(document.file)),
+        run_name=run_name,
+        output_dir=output_dir,
+        run_dir=os.path.join(output_dir, "run"),
+        algorithm=chosen.name,
+        gpus=options.gpus,
+        processes=processes,
+        model=recipe.model.model_copy(update={"base_model_name": _absolute_name(recipe.model.base_model_name)}),
+        data=_absolute_data(recipe),
+        rewards=list(rewards),
+        trainer=chosen.trainer,
+        config=chosen.config,
+        arguments=arguments,
+        wandb=recipe.wandb.model_copy(update={"name": recipe.wandb.name or run_name}),
+        s3=recipe.s3,
+        allow_reward_code=options.allow_reward_code,
+        allow_remote_code=options.allow_remote_code,
+    )
+    return Compilation(run, origins)
+
+
+def run_name_of(recipe: Recipe, file: str) -> str:
+    """The run's name: as given, else the last part of ``output_dir``, else the recipe's file name."""
+    given = recipe.training.run_name or os.path.basename(os.path.normpath(recipe.training.output_dir or ""))
+    return given if given and given != "." else Path(file).stem
+
+
+def _arguments(
+    recipe: Recipe, document: Document, chosen: Algorithm, rewards: tuple[Reward, ...], gpus: int, processes: int
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The trainer's arguments and the origin of each. Later sources win over earlier ones."""
+    catalogue = trl_arguments(chosen.config)
+    arguments: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+
+    def put(name: str, value: Any, origin: str) -> None:
+        arguments[name] = value
+        origins[name] = origin
+
+    for name, value in recipe.settings.model_dump().items():
+        given = _origin(document, "training", name)
+        if given or value != catalogue[name]["default"]:
+            put(name, value, given or f"default of {chosen.name}")
+    for name, value in recipe.arguments.items():
+        put(name, value, _origin(document, "training", name) or "recipe")
+    for name, value in chosen.derived(recipe).items():
+        given = _origin(document, "training", name)
+        put(name, value, given or "engine: data.max_length less data.max_prompt_length")
+    if isinstance(arguments.get("loss_type"), str) and catalogue["loss_type"]["schema"].get("type") == "array":
+        arguments["loss_type"] = [arguments["loss_type"]]
+
+    if "max_length" in catalogue:
+        packing = arguments.get("packing", False)
+        why = "sequences are packed to data.max_length" if packing else "rows are cut or dropped before, by the engine"
+        put("max_length", recipe.data.max_length if packing else None, f"engine: {why}")
+    if recipe.data.remove_unused_columns is not None:
+        put(
+            "remove_unused_columns",
+            recipe.data.remove_unused_columns,
+            _place(document, "data", "remove_unused_columns"),
+        )
+    if rewards:
+        put("reward_weights", [reward.weight for reward in rewards], "engine: the weights of rewards")
+    if arguments.get("bf16") is None:
+        put("bf16", not arguments.get("fp16", False), "default of TRL: on unless fp16 is")
+    if "logging_nan_inf_filter" not in arguments:
+        put("logging_nan_inf_filter", False, "engine: a loss that is not a number must show")
+    if "logging_first_step" not in arguments:
+        put("logging_first_step", True, "engine: a short run has a curve too")
+    if processes > 1 and "ddp_find_unused_parameters" not in arguments:
+        put("ddp_find_unused_parameters", False, "engine: every trained weight is used in each step")
+    if recipe.training.deepspeed_config:
+        path = os.path.abspath(recipe.training.deepspeed_config)
+        put("deepspeed", path, _place(document, "training", "deepspeed_config"))
+    put("report_to", _trackers(recipe), "engine: training.report_to and wandb.enabled")
+    put("use_cpu", gpus == 0, "command line: --num-gpus")
+    return arguments, origins
+
+
+def _trackers(recipe: Recipe) -> list[str]:
+    given = recipe.arguments.get("report_to")
+    names = [given] if isinstance(given, str) else list(given or [])
+    names = [name for name in names if name != "none"]
+    return [*names, "wandb"] if recipe.wandb.enabled and "wandb" not in names else names
+
+
+def _absolute_name(name: str) -> str:
+    location = locate(name)
+    return location.value if location.kind == "local" else name
+
+
+def _absolute_data(recipe: Recipe) -> Any:
+    def absolute(entries: list[Any]) -> list[Any]:
+        return [entry.model_copy(update={"name": _absolute_name(entry.name)}) for entry in entries]
+
+    data = recipe.data
+    return data.model_copy(update={"datasets": absolute(data.datasets), "eval_datasets": absolute(data.eval_datasets)})
+
+
+def _origin(document: Document, *path: str) -> str | None:
+    """Where a value was given, as ``file:line`` or ``command line``; none where it was not."""
+    mark = document.marks.get(path)
+    if mark is None:
+        return None
+    if mark.origin == "command line":
+        return "command line"
+    place = f"{mark.value.file}:{mark.value.line}"
+    return f"parent {place}" if mark.origin == "parent" else place
+
+
+def _place(document: Document, *path: str) -> str:
+    return _origin(document, *path) or "recipe"

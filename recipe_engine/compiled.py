@@ -1,0 +1,58 @@
+"""A compiled run: plain data, all that a worker is given. What was planned is what runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import SerializeAsAny, field_validator
+
+from recipe_engine.recipe.base import Block
+from recipe_engine.recipe.data import DataBlock
+from recipe_engine.recipe.model import ModelBlock
+from recipe_engine.recipe.rewards import REWARDS, Reward
+from recipe_engine.recipe.tracking import WandbBlock
+from recipe_engine.recipe.upload import S3Block
+
+
+class CompiledRun(Block):
+    """Everything a worker needs, with every path absolute and every default resolved."""
+
+    engine: str
+    """Version of recipe-engine that compiled it."""
+    recipe_file: str
+    """The recipe it was compiled from, for messages."""
+    recipe_folder: str
+    """Files that belong to the recipe (rewards, chat templates) are under this folder."""
+    run_name: str
+    """Name of the run in logs and trackers."""
+    output_dir: str
+    """Where the trained model goes."""
+    run_dir: str
+    """Where the engine keeps what it knows of the run: this file, metrics, pictures, prepared rows."""
+    algorithm: str
+    """Name of the algorithm."""
+    gpus: int
+    """GPUs to use; 0 is the CPU."""
+    processes: int
+    """Processes that train together."""
+    model: ModelBlock
+    data: DataBlock
+    rewards: list[SerializeAsAny[Reward]]
+    trainer: str
+    """Class that trains, as ``module:Class``."""
+    config: str
+    """TRL config class that holds ``arguments``."""
+    arguments: dict[str, Any]
+    """Keyword arguments of the TRL config. What is not here keeps TRL's default."""
+    wandb: WandbBlock
+    s3: S3Block
+    allow_reward_code: bool = False
+    """Whether the command line allowed reward functions from files."""
+    allow_remote_code: bool = False
+    """Whether the command line allowed code that ships with a model."""
+
+    @field_validator("rewards", mode="before")
+    @classmethod
+    def _typed_rewards(cls, value: Any) -> Any:
+        """A reward read back from JSON is of the class that its ``type`` says."""
+        return [REWARDS[item["type"]].model_validate(item) if isinstance(item, dict) else item for item in value]

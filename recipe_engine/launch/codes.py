@@ -1,0 +1,103 @@
+"""What every T code means, in the form of the rules' docstrings: what only this machine and this moment can tell."""
+
+from __future__ import annotations
+
+_TEXTS = (
+    """T501 too-few-gpus (error)
+
+More GPUs are asked for than this machine has, or PyTorch sees. With 0 the CPU trains.
+
+Fails:
+    $ recipe train --config recipes/quickstart/sft.yaml --num-gpus 64
+Passes:
+    $ recipe train --config recipes/quickstart/sft.yaml --num-gpus 0
+""",
+    """T502 output-in-use (error)
+
+The folder that the result would go to is a file, or holds something already: an earlier run, which is only replaced if
+training.overwrite_output_dir says so, or files that are not of a run, which are never touched.
+
+Fails:
+    $ recipe train --config sft.yaml --num-gpus 1 && recipe train --config sft.yaml --num-gpus 1
+Passes:
+    $ recipe train --config sft.yaml --num-gpus 1 training.run_name=second
+""",
+    """T503 output-not-writable (error)
+
+The system does not let this user write where the result would go. Choose another training.output_dir.
+
+Fails:
+    $ recipe train --config sft.yaml --num-gpus 1 training.output_dir=/proc/model
+Passes:
+    $ recipe train --config sft.yaml --num-gpus 1 training.output_dir=models/sft
+""",
+    """T504 deepspeed-file-missing (error)
+
+There is no file of the name that training.deepspeed_config gives. A relative path counts from the folder in which the
+command is started.
+
+Fails:
+    $ recipe train --config sft.yaml --num-gpus 2 training.deepspeed_config=zero3.jsn
+Passes:
+    $ recipe train --config sft.yaml --num-gpus 2 training.deepspeed_config=zero3.json
+""",
+    """T505 model-missing (error)
+
+model.base_model_name is a local folder that does not exist or holds no model. Perhaps the run that makes it has not
+been started, or what is there is an adapter, which must be merged into its base model first.
+
+Fails:
+    $ recipe train --config grpo.yaml --num-gpus 0 model.base_model_name=./models/not-trained-yet
+Passes:
+    $ recipe train --config grpo.yaml --num-gpus 0 model.base_model_name=builtin/tiny-chat
+""",
+    """T506 reward-file-missing (error)
+
+A reward of type function names a Python file that is not there. Its path counts from the recipe's folder.
+
+Fails:
+    $ recipe train --config grpo.yaml --num-gpus 0 --allow-reward-code rewards[0].path=reward.py
+Passes:
+    $ touch reward.py && recipe train --config grpo.yaml --num-gpus 0 --allow-reward-code rewards[0].path=reward.py
+""",
+    """T507 reward-code-not-allowed (error)
+
+The recipe has a reward of type function: training would run a Python file that came with it. A recipe is data, but this
+is a program, so whoever starts the run has to say that it may be run. Read the file first.
+
+Fails:
+    $ recipe train --config grpo.yaml --num-gpus 0
+Passes:
+    $ recipe train --config grpo.yaml --num-gpus 0 --allow-reward-code
+""",
+    """T508 remote-code-not-allowed (error)
+
+The recipe sets model.trust_remote_code: loading the model would run Python code that ships with it. Read that code at
+the pinned revision, then allow it on the command line.
+
+Fails:
+    $ recipe train --config sft.yaml --num-gpus 1
+Passes:
+    $ recipe train --config sft.yaml --num-gpus 1 --trust-remote-code
+""",
+    """T509 run-ended-at-once (error)
+
+A run in the background ended in its first seconds. The end of its log is shown above the message.
+
+Fails:
+    $ recipe train --config sft.yaml --num-gpus 0 --nohup model.base_model_name=no-such/model
+Passes:
+    $ recipe train --config recipes/quickstart/sft.yaml --num-gpus 0 --nohup
+""",
+    """T510 extra-missing (error)
+
+The command needs packages that the linter does without. Install the package's `train` extra.
+
+Fails:
+    $ pip install recipe-engine && recipe inspect sft.yaml
+Passes:
+    $ pip install 'recipe-engine[train]' && recipe inspect sft.yaml
+""",
+)
+
+CODES: dict[str, str] = {text[:4]: text for text in _TEXTS}

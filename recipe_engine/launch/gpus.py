@@ -1,0 +1,52 @@
+"""How many GPUs this machine has, found without importing torch here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+from recipe_engine.launch.errors import LaunchError
+
+_ASK_TORCH = "import torch; print(torch.cuda.device_count())"
+
+
+def count_gpus() -> int:
+    """GPUs that a training process would see (``CUDA_VISIBLE_DEVICES`` counts)."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        names = [name for name in visible.split(",") if name.strip()]
+        if not names or names[0].strip() == "-1":
+            return 0
+    tool = shutil.which("nvidia-smi")
+    if tool is not None:
+        listed = subprocess.run([tool, "-L"], capture_output=True, text=True, check=False)
+        found = sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
+        return min(found, len(names)) if visible is not None else found
+    asked = subprocess.run([sys.executable, "-c", _ASK_TORCH], capture_output=True, text=True, check=False)
+    return int(asked.stdout.strip()) if asked.returncode == 0 and asked.stdout.strip().isdigit() else 0
+
+
+def demand_gpus(wanted: int) -> None:
+    """Check that there are enough.
+
+    Raises:
+        LaunchError: there are fewer.
+    """
+    if wanted == 0:
+        return
+    found = count_gpus()
+    if wanted > found:
+        has = "no GPU" if found == 0 else "1 GPU" if found == 1 else f"{found} GPUs"
+        raise LaunchError("T501", f"--num-gpus {wanted}: this machine has {has}", f"start with --num-gpus {found}")
+
+
+def visible_devices(wanted: int) -> str:
+    """The value of ``CUDA_VISIBLE_DEVICES`` for a run on ``wanted`` GPUs: the first of those that are visible now.
+
+    Without it a single process would see all of them, and transformers would spread the model over them.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(index) for index in range(wanted)]
+    return ",".join(names[:wanted])

@@ -1,0 +1,12 @@
+"""Errors that are the run's, not the engine's: they are shown without a traceback."""
+
+from __future__ import annotations
+
+
+class RunError(Exception):
+    """The run cannot start or go on. The message says what is wrong, ``hint`` what to do."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
