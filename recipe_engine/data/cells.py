@@ -99,9 +99,9 @@ def template_arguments(row: Row) -> Row:
     """
     arguments: Row = {}
     tools = row.get("tools")
-    if isinstance(tools, str) and tools.strip():
+    if isinstance(tools, str):
         try:
-            tools = json.loads(tools)
+            tools = json.loads(tools) if tools.strip() else None
         except ValueError as error:
             raise RowError("tools", f"is no JSON: {error}") from error
     if tools:
