@@ -1,8 +1,8 @@
 """How long `recipe lint` takes from a cold process: one recipe, and 200 in one call. Run by hand, on a quiet machine:
 
-python benchmarks/lint_speed.py
+    python benchmarks/lint_speed.py
 
-Everything is run in turns, so that what else the machine does weighs on all alike; the ratio says more than the seconds.
+Everything is run in turns, so that what else the machine does weighs on all alike; the ratio says more than seconds do.
 """
 
 from __future__ import annotations

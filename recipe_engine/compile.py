@@ -13,10 +13,15 @@ from recipe_engine.algorithms.base import Algorithm
 from recipe_engine.algorithms.grpo import rewards_of
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.location import locate
+from recipe_engine.recipe.data import DataBlock, DatasetEntry
+from recipe_engine.recipe.model import ModelBlock
 from recipe_engine.recipe.rewards import Reward
 from recipe_engine.recipe.root import Recipe
 from recipe_engine.schemas import trl_arguments
 from recipe_engine.source import Document
+
+_LONGEST_FILE_NAME = 200
+"""Bytes: file systems allow 255, and a log adds the time to the run's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +42,10 @@ class Options:
 
 
 def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Compilation:
-    """Compile a checked recipe. Nothing is read or written; paths count from the current folder."""
+    """Compile a checked recipe. No file is opened; relative paths count from the current folder."""
     chosen = algorithm(recipe.training.algorithm)
     run_name = run_name_of(recipe, document.file)
-    output_dir = os.path.abspath(recipe.training.output_dir or os.path.join("models", run_name))
+    output_dir = _absolute(recipe.training.output_dir or os.path.join("models", file_name_of(run_name)))
     processes = recipe.launch.cpu_processes if options.gpus == 0 else options.gpus
     rewards = rewards_of(recipe) if chosen.reward_driven else ()
     arguments, origins = _arguments(recipe, document, chosen, rewards, options.gpus, processes)
@@ -59,7 +64,7 @@ def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Comp
         algorithm=chosen.name,
         gpus=options.gpus,
         processes=processes,
-        model=recipe.model.model_copy(update={"base_model_name": _absolute_name(recipe.model.base_model_name)}),
+        model=_absolute_model(recipe),
         data=_absolute_data(recipe),
         rewards=list(rewards),
         trainer=chosen.trainer,
@@ -75,8 +80,16 @@ def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Comp
 
 def run_name_of(recipe: Recipe, file: str) -> str:
     """The run's name: as given, else the last part of ``output_dir``, else the recipe's file name."""
-    given = recipe.training.run_name or os.path.basename(os.path.normpath(recipe.training.output_dir or ""))
-    return given if given and given != "." else Path(file).stem
+    if recipe.training.run_name:
+        return recipe.training.run_name
+    last = os.path.basename(os.path.normpath(recipe.training.output_dir or ""))
+    return Path(file).stem if last in {"", ".", ".."} else last
+
+
+def file_name_of(run_name: str) -> str:
+    """The run's name as one part of a path: short enough, and without separators and what a shell would read."""
+    kept = "".join(char if char.isalnum() or char in "-_.+=, " else "-" for char in run_name)
+    return kept.encode()[:_LONGEST_FILE_NAME].decode(errors="ignore").strip(" .") or "run"
 
 
 def _arguments(
@@ -124,18 +137,30 @@ def _arguments(
     if processes > 1 and "ddp_find_unused_parameters" not in arguments:
         put("ddp_find_unused_parameters", False, "engine: every trained weight is used in each step")
     if recipe.training.deepspeed_config:
-        path = os.path.abspath(recipe.training.deepspeed_config)
+        path = _absolute(recipe.training.deepspeed_config)
         put("deepspeed", path, _place(document, "training", "deepspeed_config"))
-    put("report_to", _trackers(recipe), "engine: training.report_to and wandb.enabled")
+    if arguments.get("resume_from_checkpoint"):
+        arguments["resume_from_checkpoint"] = _absolute(arguments["resume_from_checkpoint"])
+    put("report_to", *_trackers(recipe, document))
     put("use_cpu", gpus == 0, "command line: --num-gpus")
+    put("disable_tqdm", True, "engine: shows its own bar in a terminal, and lines in a log")
     return arguments, origins
 
 
-def _trackers(recipe: Recipe) -> list[str]:
+def _trackers(recipe: Recipe, document: Document) -> tuple[list[str], str]:
+    """Where the run is reported to, and where that was said."""
     given = recipe.arguments.get("report_to")
     names = [given] if isinstance(given, str) else list(given or [])
     names = [name for name in names if name != "none"]
-    return [*names, "wandb"] if recipe.wandb.enabled and "wandb" not in names else names
+    origin = _origin(document, "training", "report_to")
+    if recipe.wandb.enabled and not {"wandb", "all"} & set(names):
+        names = [*names, "wandb"]
+        origin = ", ".join(filter(None, [origin, _origin(document, "wandb", "enabled")]))
+    return names, origin or "engine: the recipe names no tracker"
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def _absolute_name(name: str) -> str:
@@ -143,8 +168,16 @@ def _absolute_name(name: str) -> str:
     return location.value if location.kind == "local" else name
 
 
-def _absolute_data(recipe: Recipe) -> Any:
-    def absolute(entries: list[Any]) -> list[Any]:
+def _absolute_model(recipe: Recipe) -> ModelBlock:
+    model = recipe.model
+    names = {"base_model_name": _absolute_name(model.base_model_name)}
+    if model.tokenizer_name is not None:
+        names["tokenizer_name"] = _absolute_name(model.tokenizer_name)
+    return model.model_copy(update=names)
+
+
+def _absolute_data(recipe: Recipe) -> DataBlock:
+    def absolute(entries: list[DatasetEntry]) -> list[DatasetEntry]:
         return [entry.model_copy(update={"name": _absolute_name(entry.name)}) for entry in entries]
 
     data = recipe.data

@@ -16,34 +16,11 @@ SCHEMA: dict[str, Any] = json.loads(
 )
 
 WORDS = st.sampled_from(
-    [
-        "",
-        "auto",
-        "bfloat16",
-        "sft",
-        "gspo",
-        "yes",
-        "1e-5",
-        "steps",
-        "no",
-        "all",
-        "builtin/tiny-chat",
-        "my/data",
-        "./x.json",
-    ]
-    + [
-        "{column}",
-        "{",
-        "a\nb",
-        "\u202e",
-        "${HOME}",
-        "[END]",
-        "(",
+    (
+        *("", "auto", "bfloat16", "sft", "gspo", "yes", "1e-5", "steps", "no", "all", "builtin/tiny-chat", "my/data"),
+        *("./x.json", "../x.py", "{column}", "{", "a\nb", "\u202e", "${HOME}", "[END]", "(", "sk-", "x" * 300),
         "hf_0123456789abcdefghijklmn",
-        "sk-",
-        "../x.py",
-        "x" * 300,
-    ]
+    )
 )
 SCALARS = st.one_of(
     st.none(),

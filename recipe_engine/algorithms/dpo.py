@@ -35,7 +35,7 @@ class DpoSettings(Block):
     """Peak learning rate of AdamW."""
     beta: Annotated[float, Field(gt=0)] = 0.1
     """Inverse temperature: how strongly the policy is held to the reference model (DPO paper, equation 7)."""
-    loss_type: DpoLoss | list[DpoLoss] = ["sigmoid"]
+    loss_type: DpoLoss | Annotated[list[DpoLoss], Field(min_length=1)] = ["sigmoid"]
     """One loss, or several that are added with ``loss_weights``. ``ipo`` is length-normalised, as TRL has it."""
     loss_weights: list[float] | None = None
     """Factor of each loss. Default 1 each."""

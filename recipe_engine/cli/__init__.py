@@ -45,7 +45,7 @@ def main() -> None:
         # The reader (head, less) left: there is nobody to tell, and the interpreter must not try at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FINDINGS)
-    except Exception:  # the one place that turns a bug into a report
+    except Exception:  # noqa: BLE001 # the one place that turns a bug into a report
         sys.exit(_report_bug())
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from recipe_engine.diagnostics import Diagnostic
-from recipe_engine.recipe.root import Recipe
-from recipe_engine.source import Document
+from recipe_engine.cli.output import wants_color, write
+
+if TYPE_CHECKING:
+    from recipe_engine.recipe.root import Recipe
+    from recipe_engine.source import Document
 
 EXIT_FINDINGS = 1
-EXIT_USAGE = 2
 
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides of the recipe.")]
 
@@ -24,31 +26,27 @@ class CheckedRecipe:
 
     recipe: Recipe
     document: Document
-    diagnostics: tuple[Diagnostic, ...]
 
 
 def check_or_exit(file: Path, overrides: list[str], gpus: int | None) -> CheckedRecipe:
-    """Check a recipe; print what was found, and exit with 1 where that holds an error."""
+    """Check a recipe; print what was found to standard error, and exit with 1 where that holds an error."""
     from recipe_engine.diagnostics.text import render_text
     from recipe_engine.lint import check
 
     checked = check(file, overrides, gpus)
     if checked.diagnostics:
-        texts = checked.document.texts if checked.document else {}
-        typer.echo(render_text(checked.diagnostics, texts), err=True)
+        color = sys.stderr.isatty() and wants_color()
+        write(render_text(checked.diagnostics, checked.texts, color=color), err=True)
     if checked.recipe is None or checked.document is None:
         raise typer.Exit(EXIT_FINDINGS)
-    return CheckedRecipe(checked.recipe, checked.document, checked.diagnostics)
-
-
-def show(text: str) -> None:
-    """Print a line for the user."""
-    typer.echo(text)
+    return CheckedRecipe(checked.recipe, checked.document)
 
 
 def fail(code: str, message: str, hint: str | None = None) -> NoReturn:
     """Print an error as lint would, and exit with 1."""
-    typer.echo(f"error[{code}]: {message}", err=True)
+    from recipe_engine.diagnostics.visible import visible
+
+    write(f"error[{code}]: {visible(message)}", err=True)
     if hint:
-        typer.echo(f"  = help: {hint}", err=True)
+        write(f"  = help: {visible(hint)}", err=True)
     raise typer.Exit(EXIT_FINDINGS)

@@ -53,7 +53,7 @@ def lint(
     if data:
         from recipe_engine.lint.data import check_data
 
-        diagnostics += [found for checked in outcome.checked for found in check_data(checked)]
+        diagnostics += [found for checked in outcome.checked for found in check_data(checked, num_gpus)]
     count = len(outcome.checked)
     closing = summary(diagnostics, count) + outcome.skipped()
     fixable = sum(found.fix is not None for found in diagnostics)

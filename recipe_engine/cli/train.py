@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from recipe_engine.cli.common import Overrides, check_or_exit, fail, show
+from recipe_engine.cli.common import CheckedRecipe, Overrides, check_or_exit, fail
+from recipe_engine.cli.output import write
+
+if TYPE_CHECKING:
+    from recipe_engine.compiled import CompiledRun
+    from recipe_engine.launch.lock import Lock
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(context_settings={"ignore_unknown_options": False})(train)
+    app.command()(train)
 
 
 def train(
@@ -28,52 +35,68 @@ def train(
         False, "--trust-remote-code", help="Run code that ships with a model, at the revision that the recipe pins."
     ),
 ) -> None:
-    """Train a recipe. Overrides are `key=value`, such as training.learning_rate=1e-5."""
+    """Train a recipe. Overrides are `key=value`, such as training.learning_rate=1e-5.
+
+    Exit codes: 0 trained, 1 the recipe or this machine will not do or training failed, 130 interrupted, 143 stopped.
+    """
     checked = check_or_exit(config, overrides or [], num_gpus)
 
     from recipe_engine.compile import Options, compile_recipe
 
-    options = Options(num_gpus, allow_reward_code, trust_remote_code)
-    compilation = compile_recipe(checked.recipe, checked.document, options)
+    compilation = compile_recipe(
+        checked.recipe, checked.document, Options(num_gpus, allow_reward_code, trust_remote_code)
+    )
     if dry_run:
         from recipe_engine.cli.plan import show_plan
 
-        show_plan(checked, compilation, as_json=False)
+        show_plan(compilation, as_json=False)
+        return
+    compiled, log, lock = _prepare(checked, compilation.run)
+    if nohup:
+        _train_in_background(compilation.run, compiled, log, lock)
         return
 
-    from recipe_engine.data.errors import DataError
-    from recipe_engine.launch.errors import LaunchError
-    from recipe_engine.launch.preflight import preflight
-    from recipe_engine.launch.run_folder import write_run_folder
+    from recipe_engine.launch.paths import shorten
+    from recipe_engine.launch.run import run_to_end
 
     run = compilation.run
-    try:
-        preflight(run, checked.recipe.training.overwrite_output_dir)
-    except (LaunchError, DataError) as error:
-        fail(error.code, error.message, error.hint)
-
-    from recipe_engine.launch.run import log_path, run_to_end
-
-    log = log_path(run)
-    compiled = write_run_folder(run, checked.document.texts)
-    if nohup:
-        _train_in_background(compiled, log)
-        return
     device = "the CPU" if run.gpus == 0 else f"{run.gpus} GPU{'s' if run.gpus > 1 else ''}"
-    show(f"{run.run_name}: {run.algorithm} of {run.model.base_model_name} on {device}; log {log}")
+    write(f"{run.run_name}: {run.algorithm} of {shorten(run.model.base_model_name)} on {device}; log {shorten(log)}")
     sys.exit(run_to_end(run, log))
 
 
-def _train_in_background(compiled: Path, log: Path) -> None:
-    from recipe_engine.launch.background import FIRST_SECONDS, start_in_background
-    from recipe_engine.launch.run import shorten
+def _prepare(checked: CheckedRecipe, run: CompiledRun) -> tuple[Path, Path, Lock]:
+    """Check all that can be checked, and only then write: the run's folder, and an empty log."""
+    from recipe_engine.data.errors import DataError
+    from recipe_engine.launch.errors import LaunchError
+    from recipe_engine.launch.preflight import preflight
+    from recipe_engine.launch.run import log_path
+    from recipe_engine.launch.run_folder import write_run_folder
 
-    started = start_in_background(compiled, log)
-    if started.exit_code is not None and started.exit_code != 0:
-        typer.echo("\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]), err=True)
-        fail("T509", f"the run ended within {FIRST_SECONDS:.0f} s, with exit code {started.exit_code}", f"log: {log}")
-    show(f"running in the background: process {started.pid}")
-    show(f"  log      {shorten(log)}")
-    show(f"  PID file {shorten(started.pid_file)}")
-    show(f"  follow   tail -f {shorten(log)}")
-    show(f"  stop     kill {started.pid}")
+    overwrite = checked.recipe.training.overwrite_output_dir
+    try:
+        preflight(run, overwrite)
+        compiled, lock = write_run_folder(run, checked.document.texts, overwrite)
+        return compiled, log_path(run), lock
+    except (LaunchError, DataError) as error:
+        fail(error.code, error.message, error.hint)
+    except OSError as error:
+        fail("T503", f"{error.filename or run.output_dir}: {error.strerror}", "choose another training.output_dir")
+
+
+def _train_in_background(run: CompiledRun, compiled: Path, log: Path, lock: Lock) -> None:
+    from recipe_engine.launch.background import FIRST_SECONDS, start_in_background, watch_start
+    from recipe_engine.launch.detached import pid_file_of
+    from recipe_engine.launch.paths import shorten
+
+    process = start_in_background(compiled, log, lock)
+    write(f"{run.run_name}: running in the background as process {process.pid}")
+    write(f"  log      {shorten(log)}")
+    write(f"  PID file {shorten(pid_file_of(log))}")
+    write(f"  follow   {shlex.join(['tail', '-f', shorten(log)])}")
+    write(f"  stop     kill {process.pid}")
+    code = watch_start(process, Path(run.run_dir, "metrics.jsonl"))
+    if code:
+        write("\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]), err=True)
+        message = f"the run ended within its first {FIRST_SECONDS:.0f} s, with exit code {code}"
+        fail("T509", message, f"the whole log: {shorten(log)}")

@@ -160,6 +160,50 @@ Passes:
       max_length: 512
       overlong_rows: error
 """,
+    """D410 too-few-rows (error)
+
+There are fewer rows than one step takes: one batch where dataloader_drop_last leaves an incomplete one out, one round
+of prompts under GRPO and GSPO. A round is per_device_train_batch_size x processes x steps_per_generation completions
+(by default gradient_accumulation_steps), in groups of num_generations. The trainer would do nothing, and report
+success. Add rows, or make the batch smaller. Where the number of GPUs is not known (--num-gpus), one is assumed.
+
+Fails:
+    # beside: rows.json [{"text": "Water boils at 100 degrees."}]
+    data:
+      datasets:
+        - name: rows.json
+    training:
+      per_device_train_batch_size: 8
+      dataloader_drop_last: true
+Fails:
+    # beside: rows.jsonl {"prompt": "2 + 2?", "answer": "4"}
+    data:
+      datasets:
+        - name: rows.jsonl
+    training:
+      algorithm: grpo
+      num_generations: 8
+      per_device_train_batch_size: 8
+      gradient_accumulation_steps: 4
+Passes:
+    # beside: rows.json [{"text": "Water boils at 100 degrees."}]
+    data:
+      datasets:
+        - name: rows.json
+    training:
+      per_device_train_batch_size: 1
+      dataloader_drop_last: true
+Passes:
+    # beside: rows.jsonl {"prompt": "2 + 2?", "answer": "4"}
+    data:
+      datasets:
+        - name: rows.jsonl
+    training:
+      algorithm: grpo
+      num_generations: 8
+      per_device_train_batch_size: 8
+      gradient_accumulation_steps: 1
+""",
 )
 
 CODES: dict[str, str] = {text[:4]: text for text in _TEXTS}

@@ -1,1 +1,1 @@
-"""Starting a compiled run: its folder, its processes, its log. Knows no torch; commands are argument lists, never a shell."""
+"""Starting a compiled run: its folder, processes and log. Without torch; commands are argument lists, never a shell."""

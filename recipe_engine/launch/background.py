@@ -6,25 +6,18 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-FIRST_SECONDS = 10.0
-"""How long the start is watched: a run that dies within them is reported at once."""
+from recipe_engine.launch.command import safe_path
+from recipe_engine.launch.lock import Lock
+
+FIRST_SECONDS = 20.0
+"""How long the start is watched, at most: a run that dies within them is reported at once."""
+_POLL_SECONDS = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Background:
-    """A detached run."""
-
-    pid: int
-    pid_file: Path
-    exit_code: int | None
-    """Its exit code, where it ended within the first seconds."""
-
-
-def start_in_background(compiled: Path, log: Path) -> Background:
-    """Start the compiled run in a new session with its output in ``log``, and watch its first seconds."""
+def start_in_background(compiled: Path, log: Path, held: Lock) -> subprocess.Popen[bytes]:
+    """Start the compiled run in a new session with its output in ``log``. It keeps the lock on its folder."""
     command = [sys.executable, "-m", "recipe_engine.launch.detached", str(compiled), str(log)]
     with log.open("ab") as stream:
         process = subprocess.Popen(
@@ -33,11 +26,19 @@ def start_in_background(compiled: Path, log: Path) -> Background:
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            pass_fds=(held.descriptor,),
+            env={**os.environ, **safe_path(), "PYTHONUNBUFFERED": "1"},
         )
-    pid_file = log.with_suffix(".pid")
-    pid_file.write_text(f"{process.pid}\n", encoding="ascii")
+    held.name_holder(process.pid)
+    return process
+
+
+def watch_start(process: subprocess.Popen[bytes], metrics: Path) -> int | None:
+    """Wait until the run has trained its first step, or has ended; not for longer than the first seconds.
+
+    Returns its exit code where it ended.
+    """
     deadline = time.monotonic() + FIRST_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.1)
-    return Background(process.pid, pid_file, process.poll())
+    while process.poll() is None and time.monotonic() < deadline and not metrics.exists():
+        time.sleep(_POLL_SECONDS)
+    return process.poll()

@@ -15,7 +15,7 @@ Passes:
     """T502 output-in-use (error)
 
 The folder that the result would go to is a file, or holds something already: an earlier run, which is only replaced if
-training.overwrite_output_dir says so, or files that are not of a run, which are never touched.
+training.overwrite_output_dir says so; a run that is going on; or files that are not of a run, which are never touched.
 
 Fails:
     $ recipe train --config sft.yaml --num-gpus 1 && recipe train --config sft.yaml --num-gpus 1
@@ -24,7 +24,8 @@ Passes:
 """,
     """T503 output-not-writable (error)
 
-The system does not let this user write where the result would go. Choose another training.output_dir.
+The system does not let this user write where the result would go, or to logs/ in the current folder. Choose another
+training.output_dir, or start the run from another folder.
 
 Fails:
     $ recipe train --config sft.yaml --num-gpus 1 training.output_dir=/proc/model
@@ -51,9 +52,10 @@ Fails:
 Passes:
     $ recipe train --config grpo.yaml --num-gpus 0 model.base_model_name=builtin/tiny-chat
 """,
-    """T506 reward-file-missing (error)
+    """T506 recipe-file-missing (error)
 
-A reward of type function names a Python file that is not there. Its path counts from the recipe's folder.
+A file that belongs to the recipe is not there: the Python file of a reward of type function, or the template that
+model.chat_template names. Its path counts from the recipe's folder.
 
 Fails:
     $ recipe train --config grpo.yaml --num-gpus 0 --allow-reward-code rewards[0].path=reward.py
@@ -91,12 +93,23 @@ Passes:
 """,
     """T510 extra-missing (error)
 
-The command needs packages that the linter does without. Install the package's `train` extra.
+The command needs a package that the linter does without: those of the extra `train`, or what the recipe asks for beside
+them, deepspeed and bitsandbytes (extra `gpu`) and s3fs (extra `s3`).
 
 Fails:
     $ pip install recipe-engine && recipe inspect sft.yaml
 Passes:
     $ pip install 'recipe-engine[train]' && recipe inspect sft.yaml
+""",
+    """T511 checkpoint-missing (error)
+
+There is no folder of the name that training.resume_from_checkpoint gives. A relative path counts from the folder in
+which the command is started.
+
+Fails:
+    $ recipe train --config sft.yaml --num-gpus 1 training.resume_from_checkpoint=models/sft/checkpoint-9999
+Passes:
+    $ recipe train --config sft.yaml --num-gpus 1 training.resume_from_checkpoint=models/sft/checkpoint-200
 """,
 )
 

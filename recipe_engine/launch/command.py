@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.gpus import visible_devices
 
 COMPILED = "compiled.json"
+
+_LAUNCHERS = ("RANK", "LOCAL_RANK", "GROUP_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_LAUNCHER_PREFIXES = ("ACCELERATE_", "FSDP_", "TORCHELASTIC_", "PARALLELISM_CONFIG_", "PMI_", "OMPI_COMM_", "MV2_COMM_")
 
 
 def worker_command(run: CompiledRun) -> list[str]:
@@ -19,32 +23,61 @@ def worker_command(run: CompiledRun) -> list[str]:
     deepspeed = run.arguments.get("deepspeed")
     if run.processes == 1 and not deepspeed:
         return [sys.executable, *worker]
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--num_machines", "1", "--dynamo_backend", "no"]
-    launcher += ["--num_processes", str(run.processes), "--main_process_port", "0"]
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", _accelerate_config()]
+    # Precision is the trainer's. Said here, since DeepSpeed's plugin refuses a configuration file that says it.
+    launcher += [
+        "--mixed_precision",
+        "no",
+        "--num_machines",
+        "1",
+        "--num_processes",
+        str(run.processes),
+        "--main_process_port",
+        "0",
+    ]
     if deepspeed:
         launcher += ["--use_deepspeed", "--deepspeed_config_file", str(deepspeed)]
         launcher += ["--zero3_init_flag", "true" if _zero_stage(str(deepspeed)) == 3 else "false"]
     else:
-        launcher += ["--multi_gpu", "--mixed_precision", "no"]  # precision is the trainer's
+        launcher += ["--multi_gpu"]
     return [*launcher, *worker]
 
 
 def worker_environment(run: CompiledRun) -> dict[str, str]:
-    """What the run's processes need in their environment beside what is there."""
-    environment = {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    """The whole environment of the run's processes.
+
+    It is this process's own, but for what a surrounding launcher left there: the run would take itself for a part of
+    that one's processes, and wait for the others.
+    """
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _LAUNCHERS and not name.startswith(_LAUNCHER_PREFIXES)
+    }
+    environment |= {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", **safe_path()}
     if run.gpus > 0:
         return environment | {"CUDA_VISIBLE_DEVICES": visible_devices(run.gpus)}
-    threads = max((os.cpu_count() or 1) // run.processes, 1)
-    return environment | {
-        "CUDA_VISIBLE_DEVICES": "",
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)),
-    }
+    threads = str(max(_cores() // run.processes, 1))
+    return {"OMP_NUM_THREADS": threads} | environment | {"CUDA_VISIBLE_DEVICES": ""}
+
+
+def safe_path() -> dict[str, str]:
+    """What keeps ``python -m`` from importing out of the current folder, where a user's ``datasets.py`` may lie."""
+    return {"PYTHONSAFEPATH": "1"}
+
+
+def _accelerate_config() -> str:
+    return str(files(__package__).joinpath("accelerate.yaml"))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _zero_stage(path: str) -> int:
     try:
         settings = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+    except (OSError, ValueError):
         return 0  # lint and the preflight report the file; a plan can be shown without it
     stage = settings.get("zero_optimization", {}).get("stage", 0)
     return stage if isinstance(stage, int) else 0

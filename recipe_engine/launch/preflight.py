@@ -3,77 +3,142 @@
 from __future__ import annotations
 
 import os
-from itertools import islice
+from collections.abc import Iterator
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from recipe_engine.algorithms import algorithm
 from recipe_engine.compiled import CompiledRun
-from recipe_engine.data.check import local_rows, open_rows
 from recipe_engine.data.errors import DataError
 from recipe_engine.data.location import locate
+from recipe_engine.data.mixture import count_rows, demand_enough_rows
 from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.gpus import demand_gpus
-from recipe_engine.launch.run_folder import demand_free
+from recipe_engine.launch.paths import shorten
+from recipe_engine.launch.run import log_folder
+from recipe_engine.launch.run_folder import demand_free, demand_writable
+from recipe_engine.plan.steps import argument_of
 from recipe_engine.recipe.rewards import FunctionReward
 
 _FIRST_ROWS = 20
+_QUICKSTART = "quickstart-sft"
+_BUILTIN_TEMPLATES = {"chatml"}
 
 
 def preflight(run: CompiledRun, overwrite: bool) -> None:
-    """Check GPUs, folders, files and permissions that the run needs.
+    """Check packages, GPUs, the model, files, permissions, data and folders that the run needs, in this order.
 
     Raises:
         LaunchError: something is missing or not allowed.
-        DataError: a dataset is missing or its first rows do not fit.
+        DataError: a dataset is missing, its first rows do not fit, or there are too few for one step.
     """
+    _demand_packages(run)
     demand_gpus(run.gpus)
     _demand_model(run)
+    _demand_files(run)
     _demand_permissions(run)
-    for entry in [*run.data.datasets, *run.data.eval_datasets]:
-        rows = local_rows(entry)
-        if rows is not None:
-            try:
-                converter, rows = open_rows(rows, entry, run.data, algorithm(run.algorithm).shapes)
-                for _ in map(converter.convert, islice(rows, _FIRST_ROWS if run.data.invalid_rows == "error" else 0)):
-                    pass
-            except DataError as error:
-                raise DataError(error.code, f"{entry.name}: {error.message}", hint=error.hint) from error
-    deepspeed = run.arguments.get("deepspeed")
-    if deepspeed and not os.path.isfile(deepspeed):
-        raise LaunchError("T504", f"training.deepspeed_config: there is no file {deepspeed}")
+    _demand_data(run)
     demand_free(run, overwrite)
+    demand_writable(log_folder(), "the log")
+
+
+def _demand_packages(run: CompiledRun) -> None:
+    for package, extra, what in _packages(run):
+        if find_spec(package) is None:
+            hint = f"install it: pip install 'recipe-engine[{extra}]'"
+            raise LaunchError("T510", f"{what} needs the package {package}, which is not installed", hint)
+
+
+def _packages(run: CompiledRun) -> Iterator[tuple[str, str, str]]:
+    """The packages that the run needs, each with the extra that brings it and what needs it."""
+    yield "torch", "train", "training"
+    yield "trl", "train", "training"
+    if run.arguments.get("deepspeed"):
+        yield "deepspeed", "gpu", "training.deepspeed_config"
+    if run.model.load_in_4bit or run.model.load_in_8bit:
+        yield "bitsandbytes", "gpu", "model.load_in_4bit" if run.model.load_in_4bit else "model.load_in_8bit"
+    names = [run.model.base_model_name, *(entry.name for entry in [*run.data.datasets, *run.data.eval_datasets])]
+    if run.s3.enabled or any(locate(name).kind == "remote" for name in names):
+        yield "s3fs", "s3", "s3"
 
 
 def _demand_model(run: CompiledRun) -> None:
-    name = run.model.base_model_name
-    if locate(name).kind != "local" or os.path.isfile(os.path.join(name, "config.json")):
+    _demand_model_folder("base_model_name", run.model.base_model_name, "config.json")
+    if run.model.tokenizer_name is not None:
+        _demand_model_folder("tokenizer_name", run.model.tokenizer_name, "tokenizer_config.json")
+
+
+def _demand_model_folder(setting: str, name: str, file: str) -> None:
+    """Check a model or tokenizer that is named by a path.
+
+    Runs write to ``models/``, so that a name which begins so is one of theirs that is not there yet, not a Hub id.
+    """
+    if locate(name).kind != "local" and not name.startswith("models/"):
         return
-    what = (
-        "is an adapter: merge it into its base model first" if _is_adapter(name) else "holds no model (no config.json)"
-    )
-    if not os.path.exists(name):
-        what = "does not exist"
+    folder = os.path.abspath(name)
+    if os.path.isfile(os.path.join(folder, file)):
+        return
     hint = "train the model that this recipe starts from first; relative paths count from the current folder"
-    if os.path.basename(name) == "quickstart-sft":
+    if not os.path.exists(folder):
+        what = "does not exist"
+    elif os.path.isfile(os.path.join(folder, "adapter_config.json")):
+        what = "holds an adapter, not a whole model"
+        hint = (
+            "merge it into its base model first, with PEFT: "
+            "AutoPeftModelForCausalLM.from_pretrained(FOLDER).merge_and_unload().save_pretrained(NEW_FOLDER), "
+            "and save the tokenizer there too"
+        )
+    else:
+        what = f"holds no {'tokenizer' if setting == 'tokenizer_name' else 'model'} ({file} is missing)"
+    if os.path.basename(folder) == _QUICKSTART and not os.path.exists(folder):
         hint = "train it first: ./scripts/run_training.sh --config recipes/quickstart/sft.yaml --num-gpus 0"
-    raise LaunchError("T505", f"model.base_model_name: {name} {what}", hint)
+    raise LaunchError("T505", f"model.{setting}: {shorten(folder)} {what}", hint)
 
 
-def _is_adapter(name: str) -> bool:
-    return os.path.isfile(os.path.join(name, "adapter_config.json"))
+def _demand_files(run: CompiledRun) -> None:
+    deepspeed = run.arguments.get("deepspeed")
+    if deepspeed and not os.path.isfile(deepspeed):
+        raise LaunchError("T504", f"training.deepspeed_config: there is no file {shorten(deepspeed)}")
+    template = run.model.chat_template
+    if template is not None and template not in _BUILTIN_TEMPLATES:
+        _demand_recipe_file(run, "model.chat_template", os.path.expanduser(template))
+    for reward in run.rewards:
+        if isinstance(reward, FunctionReward):
+            _demand_recipe_file(run, f"reward {reward.name}", reward.path)
+    checkpoint = run.arguments.get("resume_from_checkpoint")
+    if isinstance(checkpoint, str) and not os.path.isdir(checkpoint):
+        message = f"training.resume_from_checkpoint: there is no folder {shorten(checkpoint)}"
+        raise LaunchError("T511", message, "name a folder checkpoint-N that an earlier run has saved")
+
+
+def _demand_recipe_file(run: CompiledRun, what: str, name: str) -> None:
+    path = Path(run.recipe_folder, name)
+    if not path.is_file():
+        hint = "its path counts from the recipe's folder"
+        raise LaunchError("T506", f"{what}: there is no file {shorten(path)}", hint)
 
 
 def _demand_permissions(run: CompiledRun) -> None:
-    code = [reward for reward in run.rewards if isinstance(reward, FunctionReward)]
-    for reward in code:
-        if not Path(run.recipe_folder, reward.path).is_file():
-            raise LaunchError("T506", f"reward {reward.name}: there is no file {Path(run.recipe_folder, reward.path)}")
+    code = [reward.path for reward in run.rewards if isinstance(reward, FunctionReward)]
     if code and not run.allow_reward_code:
-        files = ", ".join(reward.path for reward in code)
-        raise LaunchError("T507", f"training would run Python code of yours: {files}", "add --allow-reward-code")
+        message = f"training would run Python code of yours: {', '.join(code)}"
+        raise LaunchError("T507", message, "read it, then add --allow-reward-code")
     if run.model.trust_remote_code and not run.allow_remote_code:
-        raise LaunchError(
-            "T508",
-            f"training would run Python code that ships with {run.model.base_model_name}",
-            "read it at the pinned revision, then add --trust-remote-code",
-        )
+        raise remote_code_not_allowed(run, "training")
+
+
+def remote_code_not_allowed(run: CompiledRun, what: str) -> LaunchError:
+    """The error where a model brings code along, and the command line does not allow it."""
+    message = f"{what} would run Python code that ships with {run.model.base_model_name}"
+    return LaunchError("T508", message, "read it at the pinned revision, then add --trust-remote-code")
+
+
+def _demand_data(run: CompiledRun) -> None:
+    chosen = algorithm(run.algorithm)
+    for count in count_rows([*run.data.datasets, *run.data.eval_datasets], run.data, chosen.shapes, limit=_FIRST_ROWS):
+        if count.report is not None and count.report.invalid and run.data.invalid_rows == "error":
+            error = count.report.invalid[0]
+            hint = error.hint or "mend the row, or write data.invalid_rows: drop to leave such rows out and count them"
+            raise DataError(error.code, f"{count.entry.name}, row {error.row}: {error.message}", hint=hint)
+    demand_enough_rows(run.data.datasets, run.data, chosen, partial(argument_of, run), run.processes)

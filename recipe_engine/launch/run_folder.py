@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from recipe_engine.compiled import CompiledRun
+from recipe_engine.launch import lock
 from recipe_engine.launch.command import COMPILED
 from recipe_engine.launch.errors import LaunchError
 
+_CHECKPOINT = re.compile(r"checkpoint-\d+")
+_SAVED = re.compile(
+    r".*\.safetensors(\.index\.json)?|(adapter_|generation_|tokenizer_)?config\.json|training_args\.bin"
+    r"|tokenizer\.(json|model)|chat_template\.jinja|special_tokens_map\.json|added_tokens\.json|vocab\.json|merges\.txt"
+)
+"""What a training saves beside its checkpoints. A leftover of an earlier model would be loaded with the new one."""
+
 
 def demand_free(run: CompiledRun, overwrite: bool) -> None:
-    """Check that the output folder is empty, ours to overwrite, or resumed.
+    """Check that the output folder is empty, ours to overwrite, or resumed, and not in use.
 
     Raises:
-        LaunchError: it holds the result of another run, or files that this engine did not write, or cannot be written.
+        LaunchError: it holds the result of another run, or files that this engine did not write, or is in use by a run
+            that is going on, or cannot be written.
     """
+    demand_writable(Path(run.output_dir), "training.output_dir")
+    lock.demand_unlocked(run)
+    _demand_contents(run, overwrite)
+
+
+def _demand_contents(run: CompiledRun, overwrite: bool) -> None:
     folder = Path(run.output_dir)
-    if folder.is_file():
-        raise LaunchError("T502", f"training.output_dir: {folder} is a file")
-    parent = next(path for path in (folder, *folder.parents) if path.exists())
-    if not os.access(parent, os.W_OK):
-        raise LaunchError("T503", f"training.output_dir: {parent} cannot be written to")
-    if not folder.exists() or not any(folder.iterdir()) or run.arguments.get("resume_from_checkpoint"):
+    if _is_unused(run) or run.arguments.get("resume_from_checkpoint"):
         return
-    ours = Path(run.run_dir, COMPILED).is_file()
-    if not ours:
+    if not Path(run.run_dir, COMPILED).is_file():
         raise LaunchError(
             "T502",
             f"training.output_dir: {folder} holds files that are not of a run",
@@ -42,31 +52,65 @@ def demand_free(run: CompiledRun, overwrite: bool) -> None:
         )
 
 
-def write_run_folder(run: CompiledRun, texts: Mapping[str, str]) -> Path:
-    """Clear what an earlier run left, and write the compiled run and the recipe's files as they were read.
+def _is_unused(run: CompiledRun) -> bool:
+    """Whether the folder is not there or holds nothing but the lock, which is the first thing that a run writes."""
+    folder, run_dir = Path(run.output_dir), Path(run.run_dir)
+    if not folder.exists():
+        return True
+    others = [path for path in folder.iterdir() if path != run_dir]
+    own = run_dir.iterdir() if run_dir.is_dir() and not others else ()
+    return not others and all(path.name == lock.NAME for path in own)
 
-    Returns the path of the compiled file.
+
+def demand_writable(folder: Path, setting: str) -> None:
+    """Check that a folder is one, or can be made, and that files can be made in it.
+
+    Raises:
+        LaunchError: not so.
+    """
+    nearest = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not nearest.is_dir():
+        raise LaunchError("T502", f"{setting}: {nearest} is not a folder")
+    if not os.access(nearest, os.R_OK | os.W_OK | os.X_OK):
+        raise LaunchError("T503", f"{setting}: {nearest} cannot be written to")
+
+
+def write_run_folder(run: CompiledRun, texts: Mapping[str, str], overwrite: bool) -> tuple[Path, lock.Lock]:
+    """Take the output folder, clear what an earlier run left there, and write the compiled run and the recipe's files.
+
+    Returns the path of the compiled file, and the lock, which is to be held until the run has ended.
+
+    Raises:
+        LaunchError: another run took the folder since it was found free.
     """
     folder = Path(run.run_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    held = lock.lock(run)
+    _demand_contents(run, overwrite)
     if not run.arguments.get("resume_from_checkpoint"):
         _clear(Path(run.output_dir))
-    (folder / "recipe").mkdir(parents=True, exist_ok=True)
+    compiled = folder / COMPILED
+    _write_whole(compiled, run.model_dump_json(indent=1))
+    (folder / "recipe").mkdir(exist_ok=True)
     for index, (name, text) in enumerate(texts.items()):
         label = Path(name).name if not name.startswith("<") else "overrides.txt"
         (folder / "recipe" / f"{index}-{label}").write_text(text, encoding="utf-8")
-    compiled = folder / COMPILED
-    _write_whole(compiled, run.model_dump_json(indent=1))
-    return compiled
+    return compiled, held
 
 
 def _clear(output: Path) -> None:
-    """Remove an earlier run's checkpoints, weights and records; ``demand_free`` made sure that they are a run's."""
-    for path in list(output.glob("checkpoint-*")) + [output / "run"]:
+    """Remove an earlier run's checkpoints, model and records; ``demand_free`` made sure that they are a run's."""
+    for path in list(_of_earlier_run(output)):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-    for pattern in ("*.safetensors", "*.safetensors.index.json", "adapter_config.json"):
-        for path in output.glob(pattern):
+        else:
             path.unlink()
+
+
+def _of_earlier_run(output: Path) -> Iterator[Path]:
+    yield from (path for path in output.iterdir() if _CHECKPOINT.fullmatch(path.name) and path.is_dir())
+    yield from (path for path in output.iterdir() if _SAVED.fullmatch(path.name) and not path.is_dir())
+    yield from (path for path in (output / "run").iterdir() if path.name != lock.NAME)
 
 
 def _write_whole(path: Path, text: str) -> None:

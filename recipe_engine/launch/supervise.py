@@ -2,106 +2,146 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from types import FrameType
+
+from recipe_engine.launch.group import kill_all, new_mark, signal_group
+from recipe_engine.launch.tee import Screen, Tee
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
+GRACE_SECONDS = 30.0
+"""How long the processes may take to end after a signal before they are killed."""
 
-def supervise(command: Sequence[str], environment: Mapping[str, str], log: Path | None) -> int:
-    """Run a command as a process group of its own. Returns its exit code, 130 or 143 where a signal ended it.
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_POLL_SECONDS = 0.1
+_DRAIN_SECONDS = 0.5
 
-    With a ``log`` the output is also written there, line by line; without one, it only passes through. In a terminal
-    the command sees a terminal, so that it can show progress bars; the log gets the last state of each line.
+
+def supervise(
+    command: Sequence[str], environment: Mapping[str, str], log: Path | None, *, grace: float = GRACE_SECONDS
+) -> int:
+    """Run a command with exactly this environment, and no process of it outlives the call.
+
+    Output goes to the screen and, line by line, to ``log``; without a log it is this process's own. In a terminal the
+    command sees a terminal, so that it can show progress bars; the log gets the last state of each line.
+
+    Returns its exit code; 128 + n where signal n was sent to this process or ended the command.
     """
-    terminal = log is not None and sys.stdout.isatty()
-    ours, theirs = os.openpty() if terminal else os.pipe()
-    if terminal:
-        _copy_size(theirs)
-    process = subprocess.Popen(
-        list(command),
-        stdin=subprocess.DEVNULL,
-        stdout=theirs if log is not None else None,
-        stderr=theirs if log is not None else None,
-        env={**os.environ, **environment},
-        start_new_session=True,  # a group of its own: one signal reaches every worker, and none is orphaned
-    )
-    os.close(theirs)
-    with _passing_signals_to(process) as received:
-        if log is not None:
-            with log.open("ab") as stream:
-                _copy(ours, stream)
-        os.close(ours)
-        code = process.wait()
-    _end_group(process.pid)  # workers that outlived their launcher
-    if signal.SIGINT in received:
-        return EXIT_INTERRUPTED
-    if signal.SIGTERM in received:
-        return EXIT_TERMINATED
+    mark = new_mark()
+    with _passing_signals_on(mark) as signals:
+        output = None if log is None else _Output(log)
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=None if output is None else output.inlet,
+            stderr=None if output is None else output.inlet,
+            env={**environment, mark: "1"},
+            start_new_session=True,  # a group of its own, which one signal reaches
+        )
+        signals.start(process.pid)
+        try:
+            _wait(process, output, signals, grace)
+        finally:
+            kill_all(process.pid, mark)  # what the command left behind
+            code = process.wait()
+            signals.stop()
+            if output is not None:
+                output.finish()
+    if signals.received:
+        return 128 + signals.received[0]
     return code if code >= 0 else 128 - code
 
 
-def _copy(source: int, log: IO[bytes]) -> None:
-    """Copy until the other side closes: everything to the screen, finished lines to the log."""
-    line = b""
-    while True:
-        try:
-            block = os.read(source, 65536)
-        except OSError as error:
-            if error.errno == errno.EIO:  # how a terminal says that its other side is closed
-                break
-            raise
-        if not block:
-            break
-        sys.stdout.buffer.write(block)
-        sys.stdout.buffer.flush()
-        *finished, line = (line + block).split(b"\n")
-        for text in finished:
-            log.write(_last_state(text) + b"\n")
-        log.flush()
-    if line.strip():
-        log.write(_last_state(line) + b"\n")
+def _wait(process: subprocess.Popen[bytes], output: _Output | None, signals: _Signals, grace: float) -> None:
+    """Copy output until the command ends. Its children may keep the output open for longer; they are not waited for."""
+    if output is not None:
+        output.close_inlet()
+    while process.poll() is None:
+        if output is None or output.tee.ended:
+            time.sleep(_POLL_SECONDS)
+        else:
+            output.tee.step(_POLL_SECONDS)
+        if signals.since is not None and time.monotonic() - signals.since > grace:
+            signals.kill()
 
 
-def _last_state(line: bytes) -> bytes:
-    """What is left of a line that was overwritten by carriage returns."""
-    return line.rstrip(b"\r").rsplit(b"\r", 1)[-1]
+class _Output:
+    """The command's output: a pipe, or in a terminal a terminal of its own."""
+
+    def __init__(self, log: Path) -> None:
+        terminal = sys.stdout.isatty()
+        source, self.inlet = os.openpty() if terminal else os.pipe()
+        self._log = log.open("ab")
+        self.tee = Tee(source, Screen(), self._log)
+        if terminal:
+            _copy_size(self.inlet)
+
+    def close_inlet(self) -> None:
+        os.close(self.inlet)
+
+    def finish(self) -> None:
+        """Copy what the ended processes have left in the pipe."""
+        while self.tee.step(_DRAIN_SECONDS):
+            pass
+        self.tee.close()
+        os.close(self.tee.source)
+        self._log.close()
+
+
+class _Signals:
+    """Signals to this process, passed on to the command's group: the second one ends every process at once."""
+
+    def __init__(self, mark: str) -> None:
+        self.received: list[int] = []
+        self.since: float | None = None
+        self._mark = mark
+        self._leader: int | None = None
+
+    def start(self, leader: int) -> None:
+        """From now on there is a group; a signal that came before counts."""
+        self._leader = leader
+        if self.received:
+            signal_group(leader, self.received[0])
+
+    def stop(self) -> None:
+        """The group has ended: its number may soon be another's."""
+        self._leader = None
+
+    def take(self, number: int, _: FrameType | None) -> None:
+        """A signal has come."""
+        self.received.append(number)
+        self.since = self.since or time.monotonic()
+        if len(self.received) > 1:
+            self.kill()
+        elif self._leader is not None:
+            signal_group(self._leader, number)
+
+    def kill(self) -> None:
+        """End every process."""
+        if self._leader is not None:
+            kill_all(self._leader, self._mark)
 
 
 @contextmanager
-def _passing_signals_to(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """Pass SIGINT and SIGTERM on to the whole group; the second one ends it at once."""
-    received: list[int] = []
-
-    def pass_on(number: int, _: object) -> None:
-        received.append(number)
-        _signal_group(process.pid, number if len(received) == 1 else signal.SIGKILL)
-
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+def _passing_signals_on(mark: str) -> Iterator[_Signals]:
+    signals = _Signals(mark)
+    # One that is ignored stays ignored, also by the command: nohup does so with SIGHUP.
+    taken = [number for number in _PASSED_ON if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, signals.take) for number in taken}
     try:
-        yield received
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _end_group(leader: int) -> None:
-    _signal_group(leader, signal.SIGKILL)
-
-
-def _signal_group(leader: int, number: int) -> None:
-    try:
-        os.killpg(leader, number)
-    except ProcessLookupError:
-        return  # every process of the group has ended
 
 
 def _copy_size(terminal: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recipe_engine.diagnostics import Diagnostic
+from recipe_engine.lint.allow import unused_allowances, without_allowed
 from recipe_engine.lint.reader import read_recipe
 from recipe_engine.lint.report import Report
 from recipe_engine.lint.rule import Context
@@ -45,7 +46,10 @@ def check(file: str | os.PathLike[str], overrides: Sequence[str] = (), gpus: int
     if recipe is not None:
         _apply_rules(report, Context(recipe, document, gpus))
     complete = None if report.has_errors else recipe
-    return Checked(os.fspath(file), document, complete, _sorted(report.diagnostics), texts)
+    kept = without_allowed(report.diagnostics, texts)
+    if recipe is not None and document.file in texts:  # else the rules did not run, and nothing can be said of them
+        kept.extend(unused_allowances(report.diagnostics, document.file, texts[document.file]))
+    return Checked(os.fspath(file), document, complete, _sorted(kept), texts)
 
 
 def _apply_rules(report: Report, context: Context) -> None:

@@ -134,6 +134,19 @@ Passes:
       algorithm: dpo
       beta: 0.1
 """,
+    """R212 unused-allowance (note)
+
+A comment `# lint: allow CODE` silences a warning or a note on its own line, for an author who has seen it and means
+what is written. This one silences nothing: what it was for has gone, stands on another line, or is an error, which
+cannot be allowed. Remove it.
+
+Fails:
+    training:
+      learning_rate: 1e-5  # lint: allow L321
+Passes:
+    training:
+      learning_rate: 0.5  # lint: allow L321
+""",
 )
 
 CODES: dict[str, str] = {text[:4]: text for text in (*_SHAPE, secrets.__doc__ or "")}

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from recipe_engine.algorithms import algorithm
 from recipe_engine.data.check import DatasetReport, check_dataset
 from recipe_engine.data.errors import DataError, RowError
+from recipe_engine.data.mixture import RowCount, demand_rows, is_random, mixed_rows
 from recipe_engine.diagnostics import Diagnostic, Severity
 from recipe_engine.diagnostics.redact import redact
 from recipe_engine.lint import Checked
+from recipe_engine.lint.allow import without_allowed
 from recipe_engine.lint.report import shown
+from recipe_engine.lint.rule import Context
 from recipe_engine.recipe.data import DatasetEntry
 from recipe_engine.recipe.root import Recipe
 from recipe_engine.source import Document, Path
@@ -20,17 +23,38 @@ MAX_MESSAGE = 500
 """Characters: a message may quote a row, and rows can be long."""
 
 
-def check_data(checked: Checked) -> list[Diagnostic]:
-    """What is wrong with the datasets of a checked recipe; nothing for a recipe that has errors of its own."""
+def check_data(checked: Checked, gpus: int | None = None) -> list[Diagnostic]:
+    """What is wrong with the datasets of a checked recipe; nothing for a recipe that has errors of its own.
+
+    ``gpus`` is how many will be used, where that is known: more of them need more rows.
+    """
     if checked.recipe is None or checked.document is None:
         return []
     data = checked.recipe.data
     found: list[Diagnostic] = []
+    counts: list[RowCount] = []
     for key, entries in (("datasets", data.datasets), ("eval_datasets", data.eval_datasets)):
         for index, entry in enumerate(entries):
             dataset = _Dataset(checked.document, ("data", key, index), shown(entry.name), found)
-            _check(dataset, entry, checked.recipe)
-    return found
+            report = _check(dataset, entry, checked.recipe)
+            if key == "datasets":
+                counts.append(RowCount(entry, report))
+    if not any(diagnostic.severity == "error" for diagnostic in found):
+        found += _check_number(Context(checked.recipe, checked.document, gpus), counts)
+    return without_allowed(found, checked.texts)
+
+
+def _check_number(context: Context, counts: list[RowCount]) -> Iterator[Diagnostic]:
+    """Whether there are rows enough for one step: on one process, where the number of processes is open."""
+    data = context.recipe.data
+    rows = mixed_rows(counts, data)
+    if rows is None or is_random(data.datasets, data):
+        return
+    try:
+        demand_rows(rows, context.algorithm, context.argument, context.processes or 1)
+    except DataError as error:
+        span = context.document.value_span(("data", "datasets"))
+        yield Diagnostic(error.code, "error", error.message, span, error.hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +76,22 @@ class _Dataset:
         self.found.append(Diagnostic(code, severity, text, span, hint and redact(hint)))
 
 
-def _check(dataset: _Dataset, entry: DatasetEntry, recipe: Recipe) -> None:
+def _check(dataset: _Dataset, entry: DatasetEntry, recipe: Recipe) -> DatasetReport | None:
     try:
         report = check_dataset(entry, recipe.data, algorithm(recipe.training.algorithm).shapes)
     except DataError as error:
         severity: Severity = "note" if error.code == "D408" else "error"
         dataset.add(error.code, severity, f": {error.message}", error.setting, error.hint)
-        return
+        return None
     if report is None:
         hint = "`recipe inspect` fetches it and shows its rows"
         dataset.add("D408", "note", " is not on this machine, so its rows are not checked", hint=hint)
-        return
+        return None
     drop = recipe.data.invalid_rows == "drop"
     _add_invalid_rows(dataset, entry, report, drop)
     if drop and not report.used:
         dataset.add("D406", "error", f": not one of its {report.rows} rows can be used")
+    return report
 
 
 def _add_invalid_rows(dataset: _Dataset, entry: DatasetEntry, report: DatasetReport, drop: bool) -> None:

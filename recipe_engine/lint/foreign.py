@@ -26,8 +26,6 @@ def is_foreign(checked: Checked) -> bool:
     It must not hide a broken recipe, so it holds only for YAML that can be read, whose root has no block's name nor a
     misspelling of one, and that has nowhere a key that gives a recipe away.
     """
-    if not checked.has_errors:
-        return False
     if checked.document is None:
         # A list or a single value at the root is all that leaves a file without a document and yet readable.
         codes = {found.code for found in checked.diagnostics if found.severity == "error"}

@@ -71,12 +71,12 @@ def _report(
         report_unknown_key(report, path, _model_at(model, path[len(block) : -1]).model_fields)
     elif kind == "missing":
         report.add("R202", "error", path[:-1], f"{dotted(path[:-1])} lacks the key `{path[-1]}`", at_key=True)
-    elif kind == "literal_error" or any(a["type"] == "literal_error" for a in alternatives):
+    elif any(a["type"] == "literal_error" for a in alternatives):
         expected = next(a["ctx"]["expected"] for a in alternatives if a["type"] == "literal_error")
         words = expected.replace("'", "").replace(" or ", ", ").split(", ")
         report_choice(report, path, value, [YAML_WORDS.get(word, word) for word in words])
-    elif kind in WANTED or (len(alternatives) > 1 and all(a["type"] in WANTED for a in alternatives)):
-        wanted = " or ".join(dict.fromkeys(WANTED[a["type"]] for a in alternatives if a["type"] in WANTED))
+    elif all(a["type"] in WANTED for a in alternatives):
+        wanted = " or ".join(dict.fromkeys(WANTED[a["type"]] for a in alternatives))
         report_wrong_type(report, path, value, wanted, required=_is_required(model, path[len(block) :]))
     elif kind in {"string_too_short", "too_short"} and not value:
         report.add("R205", "error", path, f"{dotted(path)} is empty")
@@ -110,7 +110,8 @@ def _home(path: Path) -> str | None:
     here, key = path[0] if len(path) == 2 else None, path[-1]
     if here == "data" and key in DatasetEntry.model_fields:
         return "an entry of data.datasets"
-    blocks = [name for name, model in BLOCKS.items() if key in model.model_fields and name != here]
+    # The keys of wandb and s3 are words like `name` and `region`, which say little of what was meant.
+    blocks = [name for name, model in BLOCKS.items() if key in model.model_fields and name not in {"wandb", "s3"}]
     if not blocks and here != "training" and any(key in trl_arguments(algorithm(name).config) for name in NAMES):
         blocks = ["training"]
     return f"the {blocks[0]} block" if len(blocks) == 1 else None

@@ -115,7 +115,9 @@ def _check_argument(report: Report, key: str, value: Any, chosen: Algorithm, cat
     if values.matches(value, schema):
         return
     words = values.choices(schema)
-    misspelt = [item for item in value if isinstance(item, str) and item not in words] if isinstance(value, list) else []
+    misspelt = (
+        [item for item in value if isinstance(item, str) and item not in words] if isinstance(value, list) else []
+    )
     if words and misspelt and all(isinstance(item, str) for item in value):
         for index, item in enumerate(value):
             if item not in words:

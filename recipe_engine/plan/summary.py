@@ -3,49 +3,35 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from recipe_engine.algorithms import algorithm
-from recipe_engine.compile import Compilation
+from recipe_engine.algorithms.batch import batch_of, round_of
+from recipe_engine.compile import Compilation, file_name_of
 from recipe_engine.compiled import CompiledRun
-from recipe_engine.plan.batch import batch_of, generation_of, steps_of, warmup_steps_of
-from recipe_engine.plan.rows import RowCount, count_rows, mixed_rows
+from recipe_engine.data.mixture import RowCount, count_rows, demand_rows, is_random, mixed_rows
+from recipe_engine.plan.steps import argument_of, drops_overlong_rows, steps_of
 from recipe_engine.schemas import trl_arguments
 
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """How long a run is. ``rows`` and ``total`` are none where a dataset is not on this machine."""
-
-    rows: int | None
-    total: int | None
-    warmup: int | None
-    exact: bool
-    """Whether nothing (packing, overlong rows, random mixing) can make the numbers smaller."""
+Plan = dict[str, Any]
 
 
-def steps_of_run(run: CompiledRun, counts: tuple[RowCount, ...]) -> Steps:
-    """Rows and optimizer steps, from the rows of the datasets that are here."""
-    rows = mixed_rows(counts, run.data)
-    max_steps = run.arguments.get("max_steps", -1)
-    total = steps_of(run, rows) if rows is not None else max_steps if max_steps > 0 else None
-    warmup = warmup_steps_of(run, total) if total is not None else None
-    packed = bool(run.arguments.get("packing"))
-    random_mixture = run.data.mixing in {"interleave_under", "interleave_over"} and len(counts) > 1
-    return Steps(rows, total, warmup, exact=max_steps > 0 or not (packed or random_mixture))
-
-
-def plan_as_data(compilation: Compilation, command: list[str]) -> dict[str, Any]:
+def plan_as_data(compilation: Compilation, command: list[str]) -> Plan:
     """Everything that a run will do.
 
     Raises:
-        DataError: a local dataset cannot be read or used.
+        DataError: a local dataset cannot be read or used, or there are too few rows for one step.
     """
     run = compilation.run
-    counts = count_rows(run.data.datasets, run.data, algorithm(run.algorithm).shapes)
-    steps, batch, generation = steps_of_run(run, counts), batch_of(run), generation_of(run)
-    plan: dict[str, Any] = {
+    chosen = algorithm(run.algorithm)
+    counts = count_rows(run.data.datasets, run.data, chosen.shapes)
+    evaluation = count_rows(run.data.eval_datasets, run.data, chosen.shapes)
+    rows = mixed_rows(counts, run.data)
+    if rows is not None and not is_random(run.data.datasets, run.data):
+        demand_rows(rows, chosen, partial(argument_of, run), run.processes)
+    return {
         "recipe": run.recipe_file,
         "run_name": run.run_name,
         "algorithm": run.algorithm,
@@ -53,19 +39,18 @@ def plan_as_data(compilation: Compilation, command: list[str]) -> dict[str, Any]
         "processes": run.processes,
         "model": run.model.model_dump(),
         "datasets": [_dataset(count) for count in counts],
-        "rows": steps.rows,
-        "batch": {
-            "per_device": batch.per_device,
-            "accumulation": batch.accumulation,
-            "processes": batch.processes,
-            "effective": batch.effective,
-        },
-        "steps": {"total": steps.total, "warmup": steps.warmup, "exact": steps.exact},
+        "eval_datasets": [_dataset(count) for count in evaluation],
+        "eval_holdout": run.data.eval_holdout,
+        "invalid_rows": run.data.invalid_rows,
+        "rows": rows,
+        "drops_overlong_rows": drops_overlong_rows(run),
+        "batch": _batch(run),
+        "steps": asdict(steps_of(run, rows)),
+        **({"generation": _generation(run)} if chosen.reward_driven else {}),
         "trainer": run.trainer,
         "config": run.config,
         "arguments": [
-            {"name": name, "value": value, "origin": compilation.origins.get(name, "engine")}
-            for name, value in run.arguments.items()
+            {"name": name, "value": value, "origin": compilation.origins[name]} for name, value in run.arguments.items()
         ],
         "defaults": {
             name: argument["default"]
@@ -79,23 +64,32 @@ def plan_as_data(compilation: Compilation, command: list[str]) -> dict[str, Any]
             "model": run.output_dir,
             "metrics": os.path.join(run.run_dir, "metrics.jsonl"),
             "picture": os.path.join(run.run_dir, "loss.png"),
-            "log": os.path.join(os.getcwd(), "logs", f"{run.run_name}-<time>.log"),
+            "log": os.path.join(os.getcwd(), "logs", f"{file_name_of(run.run_name)}-<time>.log"),
         },
     }
-    if generation is not None:
-        plan["generation"] = {
-            "prompts": generation.prompts,
-            "completions_per_prompt": generation.group,
-            "completions": generation.completions,
-            "micro_batches": generation.steps,
-            "passes": generation.iterations,
-            "prompts_per_step": batch.effective / generation.group / generation.iterations,
-        }
-    return plan
 
 
-def _dataset(count: RowCount) -> dict[str, Any]:
-    entry: dict[str, Any] = {"name": count.entry.name, "split": count.entry.split, "weight": count.entry.weight}
+def _batch(run: CompiledRun) -> Plan:
+    batch = batch_of(partial(argument_of, run), run.processes)
+    return {**asdict(batch), "effective": batch.effective}
+
+
+def _generation(run: CompiledRun) -> Plan:
+    argument = partial(argument_of, run)
+    sampling, batch = round_of(argument, run.processes), batch_of(argument, run.processes)
+    return {
+        "prompts": sampling.prompts,
+        "completions_per_prompt": sampling.group,
+        "completions": sampling.completions,
+        "micro_batches": sampling.micro_batches,
+        "passes": sampling.passes,
+        # New ones: with several passes a prompt is trained on in as many steps.
+        "prompts_per_step": batch.effective / sampling.group / sampling.passes,
+    }
+
+
+def _dataset(count: RowCount) -> Plan:
+    entry: Plan = {"name": count.entry.name, "split": count.entry.split, "weight": count.entry.weight}
     if count.report is None:
         return {**entry, "rows": None}
     report = count.report

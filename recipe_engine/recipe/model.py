@@ -55,7 +55,7 @@ class ModelBlock(Block):
     """Scale: the adapter's output is multiplied by ``lora_alpha / lora_r`` (by ``/ sqrt(lora_r)`` with rsLoRA)."""
     lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Dropout on the adapter's input."""
-    lora_target_modules: str | list[str] | None = None
+    lora_target_modules: str | Annotated[list[str], Field(min_length=1)] | None = None
     """Names of the layers to adapt, or one regular expression. Default: ``all-linear`` (every linear layer but the
     output head)."""
     lora_exclude_modules: str | list[str] | None = None

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import sys
+import traceback
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from recipe_engine.compiled import CompiledRun
+
+EXIT_INTERRUPTED = 130
 
 
 def main(arguments: list[str]) -> int:
@@ -19,14 +27,35 @@ def main(arguments: list[str]) -> int:
 
     run = CompiledRun.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
     try:
-        train(run)
+        trainer = train(run)
+        return _end(0, run, trainer)
     except (RunError, DataError) as error:
         print(f"error: {error.message}", file=sys.stderr)
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)
-        sys.stderr.flush()
-        return 1
-    return 0
+        return _end(1, run, error)
+    except KeyboardInterrupt as error:
+        return _end(EXIT_INTERRUPTED, run, error)
+    except Exception as error:
+        if run.processes == 1:
+            raise
+        traceback.print_exc()
+        return _end(1, run, error)
+
+
+def _end(code: int, run: CompiledRun, kept: object) -> int:
+    """The exit code; several processes end here, without freeing ``kept``, or anything else.
+
+    What holds a process group must not be freed: gloo's destructor holds the interpreter lock while it waits for threads
+    that want the lock, so that the process may never end (torch 2.13). After an error it would also wait for collectives
+    that the other processes never join. The exit handlers of trackers and loggers do run.
+    """
+    if run.processes == 1:
+        return code
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def quieten() -> None:
@@ -43,6 +72,7 @@ def quieten() -> None:
 
         datasets.disable_progress_bars()
         transformers_logging.disable_progress_bar()
+        os.environ.setdefault("TQDM_DISABLE", "1")  # TRL's own bars
 
 
 if __name__ == "__main__":

@@ -48,9 +48,9 @@ _ARCHITECTURE: dict[str, Any] = {
     "architectures": ["Qwen3ForCausalLM"],
     "hidden_size": 128,
     "intermediate_size": 384,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
     "head_dim": 64,  # vLLM's attention kernels need a multiple of 32, and are most tried at 64 and 128
     "max_position_embeddings": 2048,
     "tie_word_embeddings": True,

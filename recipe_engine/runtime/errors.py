@@ -7,6 +7,9 @@ class RunError(Exception):
     """The run cannot start or go on. The message says what is wrong, ``hint`` what to do."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message, hint)  # both, so that the error survives the way back from another process
         self.message = message
         self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message

@@ -13,10 +13,11 @@ from transformers import PreTrainedTokenizerBase
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.errors import DataError
 from recipe_engine.recipe.data import DatasetEntry
+from recipe_engine.runtime.counts import DatasetCounts, Outcome, describe, tally
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.lengths import limits_of
 from recipe_engine.runtime.model import model_path
-from recipe_engine.runtime.prepare import DatasetCounts, Outcome, describe, opened, outcome_function, tally
+from recipe_engine.runtime.prepare import opened, outcome_function
 from recipe_engine.runtime.tokenize import IGNORED
 from recipe_engine.runtime.tokenizer import load_tokenizer
 
@@ -48,7 +49,7 @@ def show_dataset(
     run: CompiledRun, entry: DatasetEntry, tokenizer: PreTrainedTokenizerBase, shown_rows: int, cache: Path
 ) -> None:
     """Print the first rows as they are trained on, the lengths of all rows, and what is not used."""
-    converter, rows = opened(run, entry, tokenizer, cache)
+    converter, rows = opened(run, entry, cache)
     outcome_of = outcome_function(run, converter, tokenizer)
     counts = DatasetCounts(entry.name, converter.format or "prompt templates", converter.shape)
     problems: list[str] = []

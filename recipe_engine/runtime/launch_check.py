@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
+from torch.nn.parallel import DistributedDataParallel
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.runtime.errors import RunError
@@ -22,8 +24,8 @@ def check_launch(run: CompiledRun) -> None:
         raise RunError(f"{run.processes} processes were asked for, and {state.num_processes} are connected")
     if run.gpus > 0 and torch.cuda.device_count() < 1:
         raise RunError("a GPU was asked for, and torch sees none", hint="is this a CPU build of torch?")
-    if run.gpus == 0 and state.device.type != "cpu":
-        raise RunError(f"the CPU was asked for, and the device is {state.device}")
+    if (run.gpus == 0) != (state.device.type == "cpu"):
+        raise RunError(f"{'the CPU' if run.gpus == 0 else 'a GPU'} was asked for, and the device is {state.device}")
 
 
 def check_trainer(run: CompiledRun, trainer: Any) -> None:
@@ -44,3 +46,17 @@ def check_trainer(run: CompiledRun, trainer: Any) -> None:
             f"{rows} rows are too few for one batch, so there would be no step",
             hint="lower per_device_train_batch_size or steps_per_generation, or add rows",
         )
+
+
+class WrapperCheck(TrainerCallback):
+    """Stops a run of several processes whose model was not wrapped: each would train a model of its own."""
+
+    def __init__(self, run: CompiledRun, trainer: Any) -> None:
+        self.needed = run.processes > 1 and not trainer.is_deepspeed_enabled and not trainer.is_fsdp_enabled
+        self.trainer = trainer
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Raises ``RunError`` where nothing averages the gradients of the processes."""
+        wrapped = self.trainer.model_wrapped
+        if self.needed and not isinstance(wrapped, DistributedDataParallel):
+            raise RunError(f"the gradients of the processes would not be averaged: the model is {type(wrapped).__name__}")

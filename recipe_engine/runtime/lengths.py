@@ -82,13 +82,17 @@ def fit_sequence(row: Row, limits: Limits) -> Fitted:
 
 
 def fit_preference(row: Row, limits: Limits) -> Fitted:
-    """Fit a prompt and two responses. Both responses keep the same prompt."""
+    """Fit a prompt and two responses. Both responses keep the same prompt.
+
+    ``right`` cuts the responses alike; where that takes all that tells them apart, the row is dropped. ``left`` cuts
+    the prompt; where a response leaves no room for one, the row is dropped.
+    """
     prompt, chosen, rejected = row["prompt_ids"], row["chosen_ids"], row["rejected_ids"]
     longest = max(len(chosen), len(rejected))
     length = len(prompt) + longest
     over_prompt = limits.prompt is not None and len(prompt) > limits.prompt
     if not over_prompt and not _over(length, limits.row):
-        return Fitted(row, length)
+        return Fitted(_preference(prompt, chosen, rejected), length)
     if limits.overlong == "error":
         raise OverlongError(_over_text(length, limits.row, len(prompt), limits.prompt))
     if limits.overlong == "drop":
@@ -96,28 +100,30 @@ def fit_preference(row: Row, limits: Limits) -> Fitted:
     if over_prompt:
         prompt = prompt[-limits.prompt :] if limits.overlong == "left" and limits.prompt else prompt[: limits.prompt]
     if limits.row is not None:
+        room = limits.row - (longest if limits.overlong == "left" else len(prompt))
+        if room < 1:
+            return Fitted(None, length)
         if limits.overlong == "left":
-            room = limits.row - longest
-            if room < 1:
-                return Fitted(None, length)
             prompt = prompt[-room:]
         else:
-            room = limits.row - len(prompt)
-            if room < 1:
-                return Fitted(None, length)
             chosen, rejected = chosen[:room], rejected[:room]
-    return Fitted({"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}, length, cut=True)
+    if chosen == rejected:
+        return Fitted(None, length)
+    return Fitted(_preference(prompt, chosen, rejected), length, cut=True)
 
 
 def fit_prompt(row: Row, limits: Limits) -> Fitted:
     """Fit a prompt that stays text. A cut is made later, on its tokens, when the trainer samples from it."""
     length: int = row["prompt_length"]
-    kept = {name: value for name, value in row.items() if name != "prompt_length"}
     if not _over(length, limits.prompt):
-        return Fitted(kept, length)
+        return Fitted(row["row"], length)
     if limits.overlong == "error":
         raise OverlongError(_over_text(None, None, length, limits.prompt))
-    return Fitted(None, length) if limits.overlong == "drop" else Fitted(kept, length, cut=True)
+    return Fitted(None, length) if limits.overlong == "drop" else Fitted(row["row"], length, cut=True)
+
+
+def _preference(prompt: list[int], chosen: list[int], rejected: list[int]) -> Row:
+    return {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}
 
 
 def _over(length: int, limit: int | None) -> bool:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from accelerate import PartialState
+from huggingface_hub import snapshot_download
 from peft import LoraConfig
 from transformers import BitsAndBytesConfig
 from transformers.utils import is_flash_attn_2_available, is_flash_attn_3_available
@@ -17,30 +23,85 @@ from recipe_engine.data.location import locate
 from recipe_engine.recipe.model import ModelBlock
 from recipe_engine.runtime import builtin_model
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.remote import fetch
+from recipe_engine.runtime.remote import fetch, fetched_path
 
 Say = Callable[[str], None]
+
+AMPERE, HOPPER = 8, 9
+"""Major compute capabilities: FlashAttention 2 needs the first or newer, FlashAttention 3 the second."""
 
 
 def model_path(run: CompiledRun) -> str:
     """A name that ``from_pretrained`` takes: a Hub id, or a folder with the model.
 
     Raises:
-        RunError: a local folder is not there, or holds no model.
+        RunError: a local folder is not there or holds no model, or the model's own code may not be run.
+        DataError: a remote model cannot be fetched.
     """
+    if not run.model.trust_remote_code:
+        return _path(run)
+    _demand_permission(run)
+    path = _path(run)
+    if locate(path).kind == "hub":
+        path = _snapshot(path, str(run.model.revision))
+    _demand_own_code(path)
+    return path
+
+
+def _path(run: CompiledRun) -> str:
     name = run.model.base_model_name
     kind = locate(name).kind
     if kind == "builtin":
-        return str(builtin_model.ensure(name))
+        try:
+            return str(builtin_model.ensure(name))
+        except builtin_model.UnknownBuiltinModelError as error:
+            raise RunError(f"model.base_model_name: {error}") from error
     if kind == "remote":
-        cache = Path(run.run_dir) / "fetched"
-        return str(fetch(name, cache, region=run.model.s3_region, endpoint_url=run.model.s3_endpoint_url))
+        return str(_fetched(run))
     if kind == "local" and not os.path.isfile(os.path.join(name, "config.json")):
         raise RunError(
             f"model.base_model_name: {name} holds no model (no config.json)",
             hint="train it first, or name a Hub id; relative paths count from the current folder",
         )
     return name
+
+
+def _fetched(run: CompiledRun) -> Path:
+    """A copy of a remote model, made by the first process of each machine."""
+    name, cache = run.model.base_model_name, Path(run.run_dir) / "fetched"
+    state = PartialState()
+    with state.local_main_process_first():
+        if state.is_local_main_process:
+            fetch(name, cache, region=run.model.s3_region, endpoint_url=run.model.s3_endpoint_url)
+    return fetched_path(name, cache)
+
+
+def _demand_permission(run: CompiledRun) -> None:
+    if not run.allow_remote_code:
+        raise RunError(
+            f"training would run Python code that ships with {run.model.base_model_name}",
+            hint="read it at the pinned revision, then start with --trust-remote-code",
+        )
+    if not re.fullmatch("[0-9a-f]{40}", run.model.revision or ""):
+        raise RunError("model.trust_remote_code needs model.revision, a full commit of 40 hexadecimal digits")
+
+
+def _snapshot(name: str, revision: str) -> str:
+    """A local copy of a Hub model at a commit.
+
+    TRL looks at the configuration first, at no revision: given a Hub id, it would run the code of the newest one.
+    """
+    return str(snapshot_download(name, revision=revision, ignore_patterns=["*.bin", "*.pth", "*.gguf", "*.onnx"]))
+
+
+def _demand_own_code(folder: str) -> None:
+    """A revision pins the code of its own repository alone."""
+    for file in ("config.json", "tokenizer_config.json"):
+        path = Path(folder, file)
+        code = json.loads(path.read_text(encoding="utf-8")).get("auto_map", {}) if path.is_file() else {}
+        for value in code.values():
+            if "--" in str(value):
+                raise RunError(f"{folder}: {file} runs code of another repository, {value}, which nothing pins")
 
 
 def model_arguments(run: CompiledRun, say: Say) -> dict[str, Any]:
@@ -72,11 +133,13 @@ def attention(model: ModelBlock, gpus: int, say: Say) -> str | None:
     if gpus == 0:
         say("attention: sdpa, since FlashAttention runs on a GPU alone and this run uses the CPU")
         return "sdpa"
-    if is_flash_attn_3_available():
+    generation, _ = torch.cuda.get_device_capability()
+    if is_flash_attn_3_available() and generation == HOPPER:
         return "flash_attention_3"
-    if is_flash_attn_2_available():
+    if is_flash_attn_2_available() and generation >= AMPERE:
         return "flash_attention_2"
-    say("attention: sdpa, since no FlashAttention package that runs on this GPU is installed (flash-attn)")
+    reason = "this GPU is older than Ampere" if generation < AMPERE else "the package flash-attn is not installed"
+    say(f"attention: sdpa, since {reason}")
     return "sdpa"
 
 
@@ -101,7 +164,7 @@ def adapter(model: ModelBlock) -> LoraConfig | None:
     return LoraConfig(
         task_type="CAUSAL_LM",
         r=model.lora_r,
-        lora_alpha=model.lora_alpha,  # type: ignore[arg-type]  # a scale: PEFT divides it, whatever its type
+        lora_alpha=_whole(model.lora_alpha),
         lora_dropout=model.lora_dropout,
         target_modules=model.lora_target_modules or "all-linear",
         exclude_modules=model.lora_exclude_modules,
@@ -110,6 +173,19 @@ def adapter(model: ModelBlock) -> LoraConfig | None:
         use_rslora=model.use_rslora,
         use_dora=model.use_dora,
     )
+
+
+def _whole(number: float) -> int:
+    """The number as PEFT types it, where it is whole; a fraction works too, for PEFT only divides it."""
+    return int(number) if number == int(number) else cast("int", number)
+
+
+def name_base_model(run: CompiledRun, model: Any) -> None:
+    """Write into the adapters where their base model is: the name in the recipe, at its revision, not a local copy."""
+    if locate(run.model.base_model_name).kind == "hub":
+        for settings in getattr(model, "peft_config", {}).values():
+            settings.base_model_name_or_path = run.model.base_model_name
+            settings.revision = run.model.revision
 
 
 def supported_precision(arguments: dict[str, Any], gpus: int, say: Say) -> dict[str, Any]:
@@ -134,12 +210,18 @@ def _cpu_computes_bf16() -> bool:
     return True
 
 
-def keep_gradients_in_4bit(model: torch.nn.Module) -> None:
-    """Keep bitsandbytes from repacking 4-bit weights for inference on CPUs with AVX512-BF16.
+@contextmanager
+def gradients_kept_in_4bit() -> Iterator[None]:
+    """Load 4-bit models so that bitsandbytes does not repack their weights on CPUs with AVX512-BF16.
 
-    It repacks at the first forward in evaluation mode and never undoes it; the packed product has no gradient, so that
-    after one evaluation the adapters below the last layer would train on nothing, without an error (bitsandbytes 0.50).
+    It repacks for inference at the first forward in evaluation mode and never undoes it; the packed product has no
+    gradient, so that after one evaluation the adapters below the last layer would train on nothing, without an error
+    (bitsandbytes 0.50). Each layer asks when it is made whether the CPU is one of these.
     """
-    for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+    layers = import_module("bitsandbytes.nn.modules")
+    asks = layers.has_avx512bf16
+    layers.has_avx512bf16 = lambda: False
+    try:
+        yield
+    finally:
+        layers.has_avx512bf16 = asks

@@ -6,12 +6,12 @@ them. Rows are tokenized here instead, before; a test compares the ids with thos
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from jinja2.exceptions import TemplateError
 from transformers import PreTrainedTokenizerBase
 from trl.chat_template_utils import get_training_chat_template, has_generation_markers
 
@@ -42,13 +42,16 @@ WHOLE = Masking()
 def tokenizer_for(shape: RowShape, tokenizer: PreTrainedTokenizerBase, arguments: Mapping[str, Any]) -> Tokenize:
     """The function that tokenizes rows of a shape, for a trainer with these arguments.
 
+    The function raises ``RowError`` for a row that leaves nothing to train, and ``RunError`` where it needs a chat
+    template and the tokenizer has none.
+
     Raises:
         RunError: ``assistant_only_loss`` is asked for, and the template cannot tell the assistant's tokens.
     """
     if shape == "preference":
         return partial(tokenize_preference, tokenizer)
     if shape == "prompt":
-        return partial(measure_prompt, tokenizer)
+        return partial(measure_prompt, tokenizer, template_arguments=arguments.get("chat_template_kwargs"))
     completion_only = arguments.get("completion_only_loss")
     assistant_only = bool(arguments.get("assistant_only_loss", False))
     masking = Masking(assistant_only, _template_with_markers(tokenizer) if assistant_only else None)
@@ -60,14 +63,11 @@ def tokenizer_for(shape: RowShape, tokenizer: PreTrainedTokenizerBase, arguments
 def tokenize_whole(tokenizer: PreTrainedTokenizerBase, row: Row, *, masking: Masking = WHOLE) -> Row:
     """A text or a conversation, every token trained, or in a conversation the assistant's alone."""
     if "text" in row:
+        _demand_chat(masking)
         ids = _ids(tokenizer, _ended(tokenizer, row["text"]))
         return {"input_ids": ids, "labels": list(ids), "prompt_length": 0}
     rendered = _rendered(tokenizer, row["messages"], row, masking)
-    return {
-        "input_ids": rendered["input_ids"],
-        "labels": _labels(rendered, "messages"),
-        "prompt_length": 0,
-    }
+    return {"input_ids": rendered["input_ids"], "labels": _labels(rendered, "messages"), "prompt_length": 0}
 
 
 def tokenize_completion(
@@ -76,6 +76,7 @@ def tokenize_completion(
     """A prompt and its completion; with ``completion_only`` the prompt's labels are ignored."""
     prompt, completion = row["prompt"], row["completion"]
     if isinstance(prompt, str):
+        _demand_chat(masking)
         prompt_ids = _ids(tokenizer, prompt)
         rendered = {"input_ids": _ids(tokenizer, prompt + _ended(tokenizer, completion))}
     else:
@@ -85,7 +86,14 @@ def tokenize_completion(
     labels = _labels(rendered, "completion")
     if completion_only:
         labels = [IGNORED] * length + labels[length:]
-    return {"input_ids": rendered["input_ids"], "labels": labels, "prompt_length": length}
+    if all(label == IGNORED for label in labels):
+        raise RowError("completion", "has no token that would be trained")
+    return {
+        "input_ids": rendered["input_ids"],
+        "labels": labels,
+        "prompt_length": length,
+        "reshaped_prompt": length < len(prompt_ids),
+    }
 
 
 def tokenize_preference(tokenizer: PreTrainedTokenizerBase, row: Row) -> Row:
@@ -100,18 +108,32 @@ def tokenize_preference(tokenizer: PreTrainedTokenizerBase, row: Row) -> Row:
         chosen_ids = _rendered(tokenizer, prompt + chosen, row, WHOLE)["input_ids"]
         rejected_ids = _rendered(tokenizer, prompt + rejected, row, WHOLE)["input_ids"]
     length = min(shared_length(prompt_ids, chosen_ids), shared_length(prompt_ids, rejected_ids))
+    if chosen_ids == rejected_ids:
+        raise RowError("rejected", "is tokenized like `chosen`: there is no preference to learn")
+    for name, ids in (("chosen", chosen_ids), ("rejected", rejected_ids)):
+        if len(ids) == length:
+            raise RowError(name, "has no token of its own after the prompt")
     return {
         "prompt_ids": prompt_ids[:length],
         "chosen_ids": chosen_ids[length:],
         "rejected_ids": rejected_ids[length:],
+        "reshaped_prompt": length < len(prompt_ids),
     }
 
 
-def measure_prompt(tokenizer: PreTrainedTokenizerBase, row: Row) -> Row:
-    """A prompt stays text, for the trainer samples from it; its length is what it will have there."""
+def measure_prompt(
+    tokenizer: PreTrainedTokenizerBase, row: Row, *, template_arguments: Mapping[str, Any] | None = None
+) -> Row:
+    """A prompt stays text, for the trainer samples from it; its length is what it will have there.
+
+    ``template_arguments`` are what the trainer gives to the chat template; it takes none from the row.
+    """
     prompt = row["prompt"]
-    ids = _ids(tokenizer, prompt) if isinstance(prompt, str) else _prompt_ids(tokenizer, prompt, row, WHOLE)
-    return {**row, "prompt_length": len(ids)}
+    if isinstance(prompt, str):
+        length = len(_ids(tokenizer, prompt))
+    else:
+        length = len(_prompt_ids(tokenizer, prompt, {"chat_template_kwargs": template_arguments}, WHOLE))
+    return {"row": row, "prompt_length": length}
 
 
 def shared_length(ids: list[int], others: list[int]) -> int:
@@ -130,42 +152,52 @@ def _template_with_markers(tokenizer: PreTrainedTokenizerBase) -> str | None:
     except ValueError as error:
         raise RunError(
             "assistant_only_loss: the chat template does not mark the assistant's tokens",
-            hint="put {% generation %} ... {% endgeneration %} around them in a template of your own, model.chat_template",
+            hint="put {% generation %} and {% endgeneration %} around them, in a file for model.chat_template",
         ) from error
     return patched
 
 
+def _demand_chat(masking: Masking) -> None:
+    if masking.assistant_only:
+        raise RunError(
+            "assistant_only_loss needs rows of chat messages, and these are plain text",
+            hint="leave it out, or write data.wrap_in_chat: true",
+        )
+
+
 def _prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: list[Message], row: Row, masking: Masking) -> list[int]:
     """A chat prompt with the tag that opens the assistant's turn."""
-    rendered: Any = tokenizer.apply_chat_template(
-        messages,
-        tools=_tools(row),
-        chat_template=masking.template,
-        add_generation_prompt=True,
-        tokenize=True,
-        return_dict=True,
-    )
-    ids: list[int] = rendered["input_ids"]
-    return ids
+    return _applied(tokenizer, messages, row, masking, add_generation_prompt=True)["input_ids"]
 
 
 def _rendered(
     tokenizer: PreTrainedTokenizerBase, messages: list[Message], row: Row, masking: Masking
 ) -> dict[str, list[int]]:
-    rendered: Any = tokenizer.apply_chat_template(
-        messages,
-        tools=_tools(row),
-        chat_template=masking.template,
-        tokenize=True,
-        return_dict=True,
-        return_assistant_tokens_mask=masking.assistant_only,
-    )
+    return _applied(tokenizer, messages, row, masking, return_assistant_tokens_mask=masking.assistant_only)
+
+
+def _applied(
+    tokenizer: PreTrainedTokenizerBase, messages: list[Message], row: Row, masking: Masking, **how: bool
+) -> dict[str, list[int]]:
+    if tokenizer.chat_template is None:
+        raise RunError(
+            "the rows are chat messages, and the tokenizer has no chat template",
+            hint="start from an instruction-tuned model, or name a template: model.chat_template: chatml, or a file",
+        )
+    try:
+        rendered: Any = tokenizer.apply_chat_template(
+            messages,
+            tools=row.get("tools"),
+            chat_template=masking.template,
+            tokenize=True,
+            return_dict=True,
+            **how,
+            **(row.get("chat_template_kwargs") or {}),
+        )
+    except (TemplateError, TypeError, KeyError, ValueError) as error:
+        # Templates refuse what they cannot render (roles that do not alternate, say) or trip over it.
+        raise RowError("messages", f"cannot be rendered with the chat template: {error}") from error
     return dict(rendered)
-
-
-def _tools(row: Row) -> Any:
-    tools = row.get("tools")
-    return json.loads(tools) if isinstance(tools, str) else tools
 
 
 def _labels(rendered: dict[str, list[int]], column: str) -> list[int]:

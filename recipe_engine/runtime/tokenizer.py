@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+from trl.chat_template_utils import has_generation_markers, is_chat_template_stop_token_trained
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.runtime.errors import RunError
 
 Say = Callable[[str], None]
 
+CHATML_END = "<|im_end|>"
 # The widely used ChatML layout, with the markers that let the assistant's tokens be told from the rest.
 CHATML = (
     "{% for message in messages %}"
@@ -37,35 +39,26 @@ def load_tokenizer(run: CompiledRun, model_path: str, say: Say) -> PreTrainedTok
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             source,
             revision=None if run.model.tokenizer_name else run.model.revision,
-            trust_remote_code=run.model.trust_remote_code,
+            # A tokenizer from elsewhere is at no pinned revision, so code that ships with it is not run.
+            trust_remote_code=run.model.trust_remote_code and run.model.tokenizer_name is None,
             padding_side="left" if run.rewards else "right",
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         raise RunError(f"the tokenizer of {source} cannot be loaded: {_first_line(error)}") from error
     _set_special_token(tokenizer, "eos_token", run.model.eos_token)
     _set_special_token(tokenizer, "pad_token", run.model.pad_token)
     if run.model.chat_template is not None:
         tokenizer.chat_template = _template(run)
+    if run.model.chat_template == "chatml":
+        _note_chatml_tokens(tokenizer, say)
     if tokenizer.eos_token is None:
         raise RunError("the tokenizer has no end-of-sequence token", hint="name one: model.eos_token")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
         say(f"pad_token: the tokenizer has none, so {tokenizer.eos_token!r} pads (padding is masked by position)")
+    _note_untrained_stop(run, tokenizer, say)
     _check_model(run, model_path, tokenizer)
     return tokenizer
-
-
-def demand_chat_template(tokenizer: PreTrainedTokenizerBase, dataset: str) -> None:
-    """Chat rows cannot be rendered without a template; guessing one would train on a layout nobody asked for.
-
-    Raises:
-        RunError: the tokenizer has none.
-    """
-    if tokenizer.chat_template is None:
-        raise RunError(
-            f"the rows of {dataset} are chat messages, and the tokenizer has no chat template",
-            hint="start from an instruction-tuned model, or name a template: model.chat_template: chatml, or a file",
-        )
 
 
 def _template(run: CompiledRun) -> str:
@@ -77,6 +70,22 @@ def _template(run: CompiledRun) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise RunError(f"model.chat_template: {path} cannot be read: {error.strerror}") from error
+
+
+def _note_chatml_tokens(tokenizer: PreTrainedTokenizerBase, say: Say) -> None:
+    """A turn should end with the one token that generation stops at."""
+    if CHATML_END not in tokenizer.get_vocab():
+        say(f"chat_template: {CHATML_END} is not one token of this vocabulary, so a turn ends with several")
+    elif tokenizer.eos_token != CHATML_END:
+        say(f"chat_template: turns end with {CHATML_END}, generation with {tokenizer.eos_token!r} (model.eos_token)")
+
+
+def _note_untrained_stop(run: CompiledRun, tokenizer: PreTrainedTokenizerBase, say: Say) -> None:
+    """TRL says this too, but only where it masks the rows itself."""
+    if not run.arguments.get("assistant_only_loss") or tokenizer.chat_template is None:
+        return
+    if has_generation_markers(tokenizer.chat_template) and not is_chat_template_stop_token_trained(tokenizer):
+        say("chat_template: the token that ends the assistant's turn is outside its markers: stopping is not trained")
 
 
 def _set_special_token(tokenizer: PreTrainedTokenizerBase, name: str, token: str | None) -> None:

@@ -11,8 +11,10 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from recipe_engine.compiled import CompiledRun
+from recipe_engine.runtime.errors import RunError
 
 Say = Callable[[str], None]
 
@@ -22,12 +24,19 @@ INIT_SECONDS = 30
 
 
 def start_wandb(run: CompiledRun, say: Say) -> None:
-    """Begin the wandb run, online where a key and the server are there, else offline. First process only."""
+    """Begin the wandb run, online where a key and the server are there, else offline. First process only.
+
+    Raises:
+        RunError: ``WANDB_MODE`` is none that wandb knows.
+    """
+    # wandb reports its own errors to the server, and at the end of the process waits long for one that is not there.
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb
 
     server = run.wandb.base_url or os.environ.get("WANDB_BASE_URL") or PUBLIC_SERVER
-    reason = _why_offline(server)
-    mode = os.environ.get("WANDB_MODE") or ("offline" if reason else "online")
+    asked = os.environ.get("WANDB_MODE", "online")
+    reason = _why_offline(server) if asked == "online" else None
+    mode = "offline" if reason else asked
 
     def begin(mode: str) -> None:
         wandb.init(
@@ -38,34 +47,45 @@ def start_wandb(run: CompiledRun, say: Say) -> None:
             group=run.wandb.group,
             notes=run.wandb.notes,
             dir=run.run_dir,
-            mode=mode,  # type: ignore[arg-type]  # wandb checks what WANDB_MODE says
+            mode=mode,  # wandb checks what WANDB_MODE says
             config={"recipe": run.recipe_file, "algorithm": run.algorithm},
             settings=wandb.Settings(base_url=server, init_timeout=INIT_SECONDS, silent=True),
         )
 
-    if mode == "online":
-        try:
-            begin("online")
-        except (wandb.errors.CommError, wandb.errors.UsageError) as error:
-            reason, mode = f"the server refused: {str(error).splitlines()[0]}", "offline"
-    if mode != "online":
+    try:
+        begin(mode)
+    except (wandb.errors.CommError, wandb.errors.UsageError, ValueError) as error:
+        if mode != "online":
+            raise RunError(f"wandb cannot run in the mode {mode!r}: {error}", hint="WANDB_MODE says so") from error
+        reason, mode = f"the server refused: {_first_line(error)}", "offline"
         begin(mode)
     if mode == "offline":
-        say(
-            f"wandb: offline, since {reason or 'WANDB_MODE says so'}; send it later with: wandb sync {_offline_folder(Path(run.run_dir))}"
-        )
+        folder = _offline_folder(Path(run.run_dir))
+        say(f"wandb: offline, since {reason or 'WANDB_MODE says so'}; send it later with: wandb sync {folder}")
 
 
 def _why_offline(server: str) -> str | None:
     if not _has_key(server):
         return "there is no key (set WANDB_API_KEY, or run `wandb login` once)"
-    parts = urlsplit(server)
-    port = parts.port or (80 if parts.scheme == "http" else 443)
+    host, port = _first_hop(server)
     try:
-        socket.create_connection((parts.hostname or server, port), timeout=CONNECT_SECONDS).close()
+        socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
     except OSError as error:
-        return f"{parts.hostname} cannot be reached ({error})"
+        return f"{host} cannot be reached ({error})"
     return None
+
+
+def _first_hop(server: str) -> tuple[str, int]:
+    """The host and port to connect to: the server's, or those of the proxy that the environment names for it."""
+    parts = urlsplit(server)
+    proxy = None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+    if proxy:
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    return parts.hostname or server, parts.port or (80 if parts.scheme == "http" else 443)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__
 
 
 def _has_key(server: str) -> bool:

@@ -87,7 +87,13 @@ def test_a_key_in_the_wrong_block_is_told_where_it_belongs(tmp_path: Path, text:
     assert found.fix is None
 
 
+def test_a_common_word_is_not_sent_to_another_block(tmp_path: Path) -> None:
+    for text in ("model: {name: x}", "training: {enabled: true}", "name: x"):
+        assert "it belongs" not in str(only(check_overlay(tmp_path, text), "R201").hint)
+
+
 def test_a_key_like_no_other_is_answered_with_what_there_is(tmp_path: Path) -> None:
+    assert found_in(tmp_path, "zzz: 1", "R201")[1] == "unknown key `zzz` at the top level"
     _, message, hint = found_in(tmp_path, "launch: {zzz: 1}", "R201")
     assert message == "unknown key `zzz` in launch"
     assert hint == "known keys: cpu_processes"
@@ -184,6 +190,23 @@ def test_null_for_a_key_with_a_default_may_be_left_out(tmp_path: Path) -> None:
     assert only(check_overlay(tmp_path, "model: {base_model_name: null}"), "R203").hint is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model: {use_lora: maybe}",
+        "model: {use_lora: 1.0}",
+        "model: {use_lora: 1}",
+        "training: {learning_rate: yes}",
+        "training: {max_steps: 10.5}",
+        "training: {run_name: true}",
+        "wandb: {tags: [null]}",
+    ],
+)
+def test_there_is_no_hint_where_it_would_be_a_guess(tmp_path: Path, text: str) -> None:
+    found = only(check_overlay(tmp_path, text), "R203")
+    assert (found.hint, found.fix) == (None, None)
+
+
 def test_an_integer_is_a_number(tmp_path: Path) -> None:
     checked = check_overlay(tmp_path, "model: {lora_alpha: 32, use_lora: true}\ntraining: {weight_decay: 0}")
     assert checked.diagnostics == ()
@@ -207,11 +230,14 @@ def test_a_value_that_could_not_be_read_has_one_finding(tmp_path: Path) -> None:
         ("data: {max_length: 1}", "1", "data.max_length is 1: it should be greater than or equal to 2"),
         ("launch: {cpu_processes: 65}", "65", "launch.cpu_processes is 65: it should be less than or equal to 64"),
         ('training: {run_name: ""}', '""', "training.run_name is empty"),
+        (f"training: {{run_name: {'x' * 201}}}", "x" * 201, "it should have at most 200 characters"),
         ("data: {datasets: []}", "[]", "data.datasets is empty"),
     ],
 )
 def test_a_value_out_of_bounds_is_an_error_at_the_value(tmp_path: Path, text: str, place: str, message: str) -> None:
-    assert found_in(tmp_path, text, "R205")[:2] == (place, message)
+    where, said, _ = found_in(tmp_path, text, "R205")
+    assert where == place
+    assert said.endswith(message)
 
 
 # Choices
@@ -284,6 +310,7 @@ def test_a_block_that_is_null_is_missing(tmp_path: Path) -> None:
         ("rewards: [{type: format}]", "{type: format}", "rewards[0] lacks the key `pattern`"),
         ("rewards: [{weight: 2}]", "{weight: 2}", "rewards[0] must be a mapping with a `type`"),
         ("rewards: [exact_match]", "exact_match", "rewards[0] must be a mapping with a `type`"),
+        ("rewards: [prototype]", "prototype", "rewards[0] must be a mapping with a `type`"),
     ],
 )
 def test_a_missing_key_is_an_error_at_what_lacks_it(tmp_path: Path, text: str, place: str, message: str) -> None:

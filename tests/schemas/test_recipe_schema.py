@@ -1,4 +1,4 @@
-"""The published schema says what lint says, as far as a schema can: two implementations of JSON Schema hold it against recipes."""
+"""The published schema says what lint says, as far as a schema can. Two implementations hold it against recipes."""
 
 from __future__ import annotations
 

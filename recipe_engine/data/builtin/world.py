@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import permutations
 from typing import Literal
 
 Part = Literal["taught", "asked", "test"]
@@ -62,12 +63,13 @@ def _world() -> dict[Part, tuple[Question, ...]]:
 def _different_inputs(rng: random.Random, count: int) -> list[str]:
     found: dict[str, None] = {}
     while len(found) < count:
-        found["".join(rng.choice("0123456789") for _ in range(rng.randint(3, 4)))] = None
+        digits = "".join(rng.choice("0123456789") for _ in range(3))
+        if len(set(digits)) > 1:  # else no wrong answer could be made of its digits
+            found[digits] = None
     return list(found)
 
 
 def _question(rng: random.Random, instruction: str, digits: str) -> Question:
     answer = TASKS[instruction](digits)
-    place = rng.randrange(len(answer))
-    other = rng.choice([digit for digit in "0123456789" if digit != answer[place]])
-    return Question(instruction, digits, answer, wrong=answer[:place] + other + answer[place + 1 :])
+    lookalikes = {"".join(some) for some in permutations(digits, len(answer))} - {answer}
+    return Question(instruction, digits, answer, wrong=rng.choice(sorted(lookalikes)))

@@ -8,7 +8,7 @@ Fails:
       eval_holdout: 0.1
 Fails:
     data:
-      eval_datasets: [{name: builtin/held-out}]
+      eval_datasets: [{name: builtin/completions}]
     training:
       eval_strategy: no
 Passes:

@@ -5,13 +5,13 @@ that means neither.
 
 Fails:
     data:
-      eval_datasets: [{name: builtin/held-out}]
+      eval_datasets: [{name: builtin/completions}]
       eval_holdout: 0.1
     training:
       eval_strategy: epoch
 Passes:
     data:
-      eval_datasets: [{name: builtin/held-out}]
+      eval_datasets: [{name: builtin/completions}]
     training:
       eval_strategy: epoch
 """

@@ -45,7 +45,7 @@ def _upload(run: CompiledRun, source: Path, name: str, say: Say) -> bool:
     address = "/".join(part.strip("/") for part in (run.s3.bucket, run.s3.prefix, name) if part.strip("/"))
     try:
         upload(source, f"s3://{address}", region=run.s3.region, endpoint_url=run.s3.endpoint_url)
-    except (OSError, DataError) as error:
-        say(f"s3: {source.name} was not uploaded to {address}: {error}; the local copy is kept")
+    except DataError as error:
+        say(f"s3: {source.name} was not uploaded: {error.message}; the local copy is kept")
         return False
     return True

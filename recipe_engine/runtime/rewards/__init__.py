@@ -1,10 +1,10 @@
-"""Rewards: functions that score completions, one file a type. A new one is a file beside these and a line in ``MAKERS``."""
+"""Rewards: functions that score completions, one file a type. A new one is a file here and a line in ``MAKERS``."""
 
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from recipe_engine.compiled import CompiledRun
@@ -13,6 +13,8 @@ from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.rewards import exact_match, format_match, function, length
 from recipe_engine.runtime.rewards.text import Completions
 
+RowCheck = Callable[[Mapping[str, Any]], None]
+"""Raises ``RowError`` for a row that a reward could not score, whatever the completion."""
 Scorer = Callable[[Completions, Mapping[str, Sequence[Any]]], Sequence[Any]]
 """Scores completions; the mapping holds the columns of their rows, and ``prompts`` and ``completion_ids``."""
 
@@ -22,6 +24,13 @@ MAKERS: dict[str, Callable[[Any, CompiledRun], Scorer]] = {
     "length": length.make,
     "function": function.make,
 }
+ROW_CHECKS: dict[str, Callable[[Any], RowCheck]] = {"exact_match": exact_match.row_check}
+"""What rewards ask of rows, so that a row without an answer is named before training, not during it."""
+
+
+def row_checks(run: CompiledRun) -> list[RowCheck]:
+    """What the rewards of a run ask of each row."""
+    return [ROW_CHECKS[reward.type](reward) for reward in run.rewards if reward.type in ROW_CHECKS]
 
 
 def reward_functions(run: CompiledRun) -> list[Callable[..., list[float]]]:
@@ -46,11 +55,16 @@ def _for_trl(reward: Reward, scorer: Scorer) -> Callable[..., list[float]]:
 
 def _checked(label: str, scores: Any, expected: int, prompts: Sequence[Any]) -> list[float]:
     """TRL turns None into NaN and NaN into no advantage without a word; here each is an error with its row."""
+    if hasattr(scores, "tolist"):  # an array or a tensor
+        scores = scores.tolist()
     if not isinstance(scores, Sequence) or isinstance(scores, str):
         raise RunError(f"reward {label}: returned {type(scores).__name__}, not a list of numbers")
     if len(scores) != expected:
         raise RunError(f"reward {label}: returned {len(scores)} scores for {expected} completions")
+    numbers = []
     for score, prompt in zip(scores, prompts, strict=True):
-        if not isinstance(score, numbers.Real) or not math.isfinite(float(score)):
+        number = score.item() if hasattr(score, "item") else score  # a number of numpy's or torch's
+        if not isinstance(number, Real) or not math.isfinite(number):
             raise RunError(f"reward {label}: returned {score!r} for the prompt {str(prompt)[:200]!r}")
-    return [float(score) for score in scores]
+        numbers.append(float(number))
+    return numbers

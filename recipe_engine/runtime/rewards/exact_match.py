@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from recipe_engine.compiled import CompiledRun
+from recipe_engine.data.errors import RowError
 from recipe_engine.recipe.rewards import ExactMatchReward
-from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.rewards.text import Completions, text_of
 
 
@@ -19,23 +19,30 @@ def make(
     answer_in = extractor(settings.pattern)
     reference_in = extractor(settings.answer_pattern)
 
-    def normal(text: str) -> str:
-        return text.strip().casefold() if settings.ignore_case else text.strip()
+    def normal(text: str | None) -> str | None:
+        return text if text is None else text.strip().casefold() if settings.ignore_case else text.strip()
 
     def score(completions: Completions, columns: Mapping[str, Sequence[Any]]) -> list[float]:
-        if settings.answer_column not in columns:
-            known = ", ".join(sorted(columns))
-            raise RunError(f"reward exact_match: the rows have no column `{settings.answer_column}`; they have {known}")
-        scores = []
-        for completion, cell in zip(completions, columns[settings.answer_column], strict=True):
-            reference = reference_in(str(cell))
-            if reference is None:
-                raise RunError(f"reward exact_match: answer_pattern does not match the answer {str(cell)[:200]!r}")
-            answer = answer_in(text_of(completion))
-            scores.append(float(answer is not None and normal(answer) == normal(reference)))
-        return scores
+        pairs = zip(completions, columns[settings.answer_column], strict=True)
+        found = ((normal(answer_in(text_of(text))), normal(reference_in(str(cell)))) for text, cell in pairs)
+        return [float(answer is not None and answer == reference) for answer, reference in found]
 
     return score
+
+
+def row_check(settings: ExactMatchReward) -> Callable[[Mapping[str, Any]], None]:
+    """The check that a row holds a reference answer."""
+    reference_in = extractor(settings.answer_pattern)
+    column = settings.answer_column
+
+    def check(row: Mapping[str, Any]) -> None:
+        if row.get(column) is None:
+            raise RowError(column, "is missing, and the reward exact_match compares with it")
+        if not (reference_in(str(row[column])) or "").strip():
+            found = repr(str(row[column])[:200])
+            raise RowError(column, f"holds no reference answer for the reward exact_match: {found}")
+
+    return check
 
 
 def extractor(pattern: str | None) -> Callable[[str], str | None]:

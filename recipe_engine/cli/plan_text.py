@@ -1,0 +1,150 @@
+"""A plan as text."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from recipe_engine.diagnostics.text import counted
+from recipe_engine.diagnostics.visible import columns, visible
+from recipe_engine.launch.paths import shorten
+
+_VALUE_COLUMNS = 36
+"""A value longer than this has what belongs beside it on the next line, so that it does not push all others aside."""
+
+_TELLING = ("learning_rate", "lr_scheduler_type", "num_train_epochs", "save_steps", "logging_steps", "seed")
+"""Arguments that are shown also where nothing but TRL's default stands behind them."""
+
+
+def plan_as_text(plan: dict[str, Any]) -> str:
+    """What ``plan_as_data`` gives, for people. Paths in the current folder are shown as seen from there."""
+    device = "the CPU" if plan["gpus"] == 0 else counted(plan["gpus"], "GPU")
+    head = f"{plan['run_name']}: {plan['algorithm']} on {device}, {_processes(plan['processes'])}"
+    sections = [
+        ("model", _table([(key, _shown(value)) for key, value in _model(plan["model"]).items()])),
+        ("data", [_dataset(dataset, plan["invalid_rows"]) for dataset in plan["datasets"]]),
+        ("evaluation", _evaluation(plan)),
+        ("batch", _batch(plan)),
+        ("rewards", [_reward(reward) for reward in plan["rewards"]]),
+        (f"{plan['config']} for {plan['trainer']}", _arguments(plan)),
+        ("command", [shlex.join(shorten(part) for part in plan["command"])]),
+        ("writes", _table([(label, shorten(path)) for label, path in plan["writes"].items()])),
+    ]
+    lines = [visible(head)]
+    for title, section in sections:
+        if section:
+            lines += ["", title, *(f"  {visible(line)}" for line in section)]
+    return "\n".join(lines)
+
+
+def _model(model: dict[str, Any]) -> dict[str, Any]:
+    """The settings that have an effect: set, and not hanging on a toggle that is off."""
+    return {key: value for key, value in model.items() if value not in (None, False, []) and _matters(key, model)}
+
+
+def _matters(key: str, model: dict[str, Any]) -> bool:
+    if key.startswith("lora_"):
+        return bool(model["use_lora"])
+    return not key.startswith("bnb_") or bool(model["load_in_4bit"])
+
+
+def _dataset(dataset: dict[str, Any], invalid_rows: str) -> str:
+    name = f"{shorten(dataset['name'])} [{dataset['split']}]"
+    weight = f", weight {dataset['weight']:g}" if dataset["weight"] is not None else ""
+    if dataset["rows"] is None:
+        return f"{name}: rows unknown until it is fetched{weight}"
+    invalid = dataset["invalid"]
+    fate = "which stops the run" if invalid_rows == "error" else "which are dropped"
+    note = f", {counted(invalid, 'row')} invalid ({fate})" if invalid else ""
+    return f"{name}: {dataset['used']} of {counted(dataset['rows'], 'row')}{note}, {dataset['format']}{weight}"
+
+
+def _evaluation(plan: dict[str, Any]) -> list[str]:
+    holdout = plan["eval_holdout"]
+    if holdout is not None:
+        return [f"{holdout:.0%} of the rows are held out" if holdout < 1 else f"{int(holdout)} rows are held out"]
+    return [_dataset(dataset, plan["invalid_rows"]) for dataset in plan["eval_datasets"]]
+
+
+def _batch(plan: dict[str, Any]) -> list[str]:
+    batch, generation = plan["batch"], plan.get("generation")
+    unit = "completions" if generation else "rows"
+    lines = [
+        f"{batch['per_device']} per device x {batch['accumulation']} accumulated x {_processes(batch['processes'])}"
+        f" = {batch['effective']} {unit} an optimizer step"
+    ]
+    if generation:
+        times = "once" if generation["passes"] == 1 else f"{generation['passes']} times"
+        lines += [
+            f"a round samples {generation['completions_per_prompt']} completions of each of"
+            f" {counted(generation['prompts'], 'prompt')} = {generation['completions']}, used {times} in"
+            f" {generation['micro_batches']} micro-batch{'' if generation['micro_batches'] == 1 else 'es'}",
+            f"prompts an optimizer step: {generation['prompts_per_step']:g}",
+        ]
+    return [*lines, _steps(plan)]
+
+
+def _steps(plan: dict[str, Any]) -> str:
+    steps, rows = plan["steps"], plan["rows"]
+    if steps["total"] is None:
+        return "optimizer steps: unknown until the rows are"
+    warmup = f", {steps['warmup']} of them warmup" if steps["warmup"] else ""
+    about = "" if steps["exact"] else "at most "
+    line = f"{about}{counted(steps['total'], 'optimizer step')}{warmup}"
+    if rows is None:
+        return line
+    fewer = "; those over a length limit are dropped, which only training counts" if plan["drops_overlong_rows"] else ""
+    return f"{line}, from {counted(rows, 'row')}{fewer}"
+
+
+def _reward(reward: dict[str, Any]) -> str:
+    name = reward["name"] or reward["type"]
+    return f"{name} ({reward['type']}), weight {reward['weight']:g}"
+
+
+def _arguments(plan: dict[str, Any]) -> list[str]:
+    rows = [(a["name"], _shown(a["value"]), _origin(a["origin"])) for a in plan["arguments"]]
+    defaults = plan["defaults"]
+    telling = [name for name in _TELLING if name in defaults]
+    rows += [(name, _shown(defaults[name]), "default of TRL") for name in telling]
+    return [*_table(rows), f"and {len(defaults) - len(telling)} more at TRL's defaults (--json lists them)"]
+
+
+def _origin(origin: str) -> str:
+    """Where a value came from; a file's path as seen from here."""
+    kind, _, place = origin.rpartition("parent ")
+    file, colon, line = place.rpartition(":")
+    return f"{kind}{'parent ' if origin != place else ''}{shorten(file)}{colon}{line}" if line.isdigit() else origin
+
+
+def _processes(count: int) -> str:
+    return "1 process" if count == 1 else f"{count} processes"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return shorten(value) if os.path.isabs(value) else value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows of two or three cells, one below the other."""
+    names = max((columns(row[0]) for row in rows), default=0)
+    values = min(max((columns(row[1]) for row in rows), default=0), _VALUE_COLUMNS)
+    lines: list[str] = []
+    for name, value, *others in rows:
+        line = f"{_padded(name, names)}  {value}"
+        if others and columns(value) > values:
+            lines += [line, f"{' ' * names}  {' ' * values}  {others[0]}"]
+        elif others:
+            lines.append(f"{_padded(name, names)}  {_padded(value, values)}  {others[0]}")
+        else:
+            lines.append(line)
+    return lines
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - columns(text))

@@ -1,0 +1,78 @@
+"""One run at a time in an output folder."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from recipe_engine.compiled import CompiledRun
+from recipe_engine.launch.errors import LaunchError
+
+NAME = "lock"
+
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+"""What file systems answer that have no locks, such as some network ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A held lock. It is held for as long as a process has its descriptor open, and gone however that process ends."""
+
+    descriptor: int
+
+    def name_holder(self, pid: int) -> None:
+        """Write down who holds it, for those who meet it."""
+        os.ftruncate(self.descriptor, 0)
+        os.pwrite(self.descriptor, f"{pid}\n".encode(), 0)
+
+
+def demand_unlocked(run: CompiledRun) -> None:
+    """Check that no run is going on in the output folder.
+
+    Raises:
+        LaunchError: one is.
+    """
+    try:
+        descriptor = os.open(_path(run), os.O_RDWR)
+    except FileNotFoundError:
+        return
+    try:
+        _take(descriptor, run)
+    finally:
+        os.close(descriptor)
+
+
+def lock(run: CompiledRun) -> Lock:
+    """Take the lock of the run's folder, which exists.
+
+    Raises:
+        LaunchError: another run has it.
+    """
+    descriptor = os.open(_path(run), os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _take(descriptor, run)
+    except LaunchError:
+        os.close(descriptor)
+        raise
+    held = Lock(descriptor)
+    held.name_holder(os.getpid())
+    return held
+
+
+def _take(descriptor: int, run: CompiledRun) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+        message = f"training.output_dir: {run.output_dir} is in use by a run that is going on (process {holder})"
+        raise LaunchError("T502", message, "choose another training.run_name or output_dir, or wait") from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+
+
+def _path(run: CompiledRun) -> Path:
+    return Path(run.run_dir, NAME)

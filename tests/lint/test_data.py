@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recipe_engine.diagnostics import Diagnostic
+from recipe_engine.lint import Checked
+from recipe_engine.lint.data import check_data
+
+from .support import check_text, marked
+
+GOOD = {"question": "2 + 2?", "reply": "4"}
+RECIPE = """\
+model:
+  base_model_name: builtin/tiny-chat
+data:
+  datasets:
+    - name: rows.jsonl
+      prompt_column: question
+      completion_column: reply
+training:
+  algorithm: sft
+"""
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write_rows(*rows: Any, name: str = "rows.jsonl") -> None:
+    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def found_in(text: str = RECIPE) -> tuple[Checked, list[Diagnostic]]:
+    checked = check_text(Path(), text)
+    assert checked.recipe is not None, checked.diagnostics
+    return checked, check_data(checked)
+
+
+def test_good_rows_give_no_finding() -> None:
+    write_rows(GOOD, GOOD)
+    assert found_in()[1] == []
+
+
+def test_a_recipe_with_errors_has_its_data_left_alone() -> None:
+    checked = check_text(Path(), RECIPE + "  sed: 1\n")
+    assert checked.has_errors
+    assert check_data(checked) == []
+
+
+def test_a_bad_row_is_named_at_the_key_that_names_its_column() -> None:
+    write_rows(GOOD, {**GOOD, "reply": None}, {**GOOD, "question": 4})
+    checked, found = found_in()
+    assert [(one.code, one.severity, marked(checked, one)) for one in found] == [
+        ("D405", "error", "reply"),
+        ("D405", "error", "question"),
+    ]
+    assert found[0].message.startswith("'rows.jsonl', row 2: column `reply` is missing")
+    assert "row 3: column `question`" in found[1].message
+
+
+def test_many_bad_rows_are_counted_and_the_first_are_shown() -> None:
+    write_rows(*[{**GOOD, "reply": ""}] * 30, GOOD)
+    _, found = found_in()
+    assert len(found) == 6
+    assert "30 of 31 rows are invalid, 25 more than shown" in found[-1].message
+
+
+def test_rows_that_the_recipe_drops_are_notes() -> None:
+    write_rows(GOOD, {**GOOD, "reply": ""})
+    _, found = found_in(RECIPE.replace("data:\n", "data:\n  invalid_rows: drop\n"))
+    assert [(one.code, one.severity, one.hint) for one in found] == [("D405", "note", None)]
+
+
+def test_dropping_every_row_is_an_error() -> None:
+    write_rows({**GOOD, "reply": ""})
+    _, found = found_in(RECIPE.replace("data:\n", "data:\n  invalid_rows: drop\n"))
+    assert [(one.code, one.severity) for one in found] == [("D405", "note"), ("D406", "error")]
+
+
+def test_a_missing_column_is_an_error_at_the_key_that_names_it() -> None:
+    write_rows({"question": "2 + 2?", "answer": "4"})
+    checked, found = found_in()
+    assert [(one.code, marked(checked, one)) for one in found] == [("D403", "reply")]
+    assert "`question`, `answer`" in found[0].message
+
+
+def test_a_template_that_names_no_column_is_an_error_at_the_template() -> None:
+    write_rows(GOOD)
+    checked, found = found_in(RECIPE.replace("data:\n", 'data:\n  system_prompt: "For {topic}:"\n'))
+    assert [(one.code, marked(checked, one)) for one in found] == [("D407", '"For {topic}:"')]
+
+
+def test_evaluation_datasets_are_read_too() -> None:
+    write_rows(GOOD)
+    text = RECIPE.replace(
+        "training:\n", "  eval_datasets:\n    - name: eval.jsonl\ntraining:\n  eval_strategy: epoch\n"
+    )
+    checked, found = found_in(text)
+    assert [(one.code, marked(checked, one)) for one in found] == [("D401", "eval.jsonl")]
+
+
+@pytest.mark.parametrize("name", ["org/name", "s3://bucket/rows.jsonl"])
+def test_what_is_not_on_this_machine_is_a_note(name: str) -> None:
+    checked, found = found_in(RECIPE.replace("rows.jsonl", name))
+    assert [(one.code, one.severity, marked(checked, one)) for one in found] == [("D408", "note", name)]
+
+
+def test_a_note_about_data_can_be_allowed_on_its_line() -> None:
+    checked, found = found_in(RECIPE.replace("rows.jsonl", "org/name  # lint: allow D408"))
+    assert found == []
+    assert checked.diagnostics == ()
+
+
+def test_a_value_from_a_parent_has_its_finding_there() -> None:
+    write_rows({"question": "2 + 2?"})
+    Path("base.yaml").write_text(RECIPE, encoding="utf-8")
+    _, found = found_in("extends: base.yaml\n")
+    assert [(one.code, Path(one.span.file).name, one.span.line) for one in found] == [("D403", "base.yaml", 7)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", b"[" * 100_000),
+        ("a.json", b'[{"text": "\xff"}]'),
+        ("a.json", b'"text"'),
+        ("a.jsonl", b'{"text": ' + b"1" * 5000 + b"}"),
+        ("a.jsonl", b'{"text": ' + b"[" * 100_000),
+        ("a.jsonl", b"[1]\n"),
+        ("a.csv", b"text,other\na\n"),
+        ("a.csv", b"text\n\xff\n"),
+        ("a.txt", b"\xff"),
+        ("a.parquet", b"no parquet"),
+        ("a.arrow", b""),
+    ],
+    ids=repr,
+)
+def test_an_unreadable_file_is_a_finding(name: str, content: bytes) -> None:
+    Path(name).write_bytes(content)
+    text = RECIPE.replace("rows.jsonl", name)
+    checked, found = found_in(text)
+    assert [(one.code, marked(checked, one)) for one in found] == [("D402", name)]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.txt", "a.jsonl"])
+def test_an_empty_file_is_a_finding(name: str) -> None:
+    Path(name).write_bytes(b"")
+    assert [one.code for one in found_in(RECIPE.replace("rows.jsonl", name))[1]] == ["D406"]
+
+
+@pytest.mark.parametrize("name", ["./" + "x" * 300, "/dev/null", "~nobody-here/x", "a\\0b", "./a.json/b.json", "."])
+def test_a_name_that_no_data_can_have_is_a_finding(name: str) -> None:
+    Path("a.json").write_text("[]")
+    found = found_in(RECIPE.replace("rows.jsonl", f'"{name}"'))[1]
+    assert [one.code for one in found] in (["D401"], ["D406"], ["D408"])
+
+
+def test_a_file_that_may_not_be_read_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_rows(GOOD)
+
+    def refuse(self: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    checked = check_text(Path(), RECIPE)
+    monkeypatch.setattr(Path, "open", refuse)
+    found = check_data(checked)
+    assert [one.code for one in found] == ["D402"]
+    assert "Permission denied" in found[0].message
+
+
+def test_messages_about_rows_are_short_and_without_secrets() -> None:
+    role = "hf_" + "a1b2c3d4e5" * 3 + "x" * 10_000
+    write_rows({"messages": [{"role": role, "content": "x"}]})
+    (found,) = found_in(RECIPE.replace("      prompt_column: question\n      completion_column: reply\n", ""))[1]
+    assert len(found.message) <= 500
+    assert "a1b2c3d4e5" not in found.message
