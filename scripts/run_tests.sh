@@ -49,7 +49,7 @@ check 'import contracts' "$python" -c \
 
 printf '== pytest\n'
 status=0
-"$python" -m pytest -n 2 || status=$?
+"$python" -m pytest -n 2 --dist loadgroup || status=$?
 # On stderr: the last line of the output stays the one in which pytest counts.
 if [[ $failed ]]; then
   say "failed besides pytest: $failed (shown above)."

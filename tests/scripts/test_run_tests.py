@@ -11,7 +11,7 @@ def test_without_arguments_every_check_runs_and_pytest_last(checkout: Checkout) 
     runs = [call.removeprefix("run ") for call in checkout.calls]
     assert runs[:3] == ["-m ruff check", "-m ruff format --check", "-m mypy"]
     assert "importlinter" in runs[3]
-    assert runs[4:] == ["-m pytest -n 2"]
+    assert runs[4:] == ["-m pytest -n 2 --dist loadgroup"]
 
 
 def test_a_failing_check_does_not_hide_the_others_but_fails_the_run(checkout: Checkout) -> None:
