@@ -24,6 +24,7 @@ from recipe_engine.recipe.rewards import FunctionReward
 _FIRST_ROWS = 20
 _QUICKSTART = "quickstart-sft"
 _BUILTIN_TEMPLATES = {"chatml"}
+_BUILTIN_MODELS = {"builtin/tiny-chat"}
 
 
 def preflight(run: CompiledRun, overwrite: bool) -> None:
@@ -64,7 +65,11 @@ def _packages(run: CompiledRun) -> Iterator[tuple[str, str, str]]:
 
 
 def _demand_model(run: CompiledRun) -> None:
-    _demand_model_folder("base_model_name", run.model.base_model_name, "config.json")
+    name = run.model.base_model_name
+    if locate(name).kind == "builtin" and name not in _BUILTIN_MODELS:
+        message = f"model.base_model_name: there is no model {name}"
+        raise LaunchError("T505", message, f"embedded are: {', '.join(_BUILTIN_MODELS)}")
+    _demand_model_folder("base_model_name", name, "config.json")
     if run.model.tokenizer_name is not None:
         _demand_model_folder("tokenizer_name", run.model.tokenizer_name, "tokenizer_config.json")
 

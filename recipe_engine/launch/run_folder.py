@@ -14,10 +14,11 @@ from recipe_engine.launch import lock
 from recipe_engine.launch.command import COMPILED
 from recipe_engine.launch.errors import LaunchError
 
-_CHECKPOINT = re.compile(r"checkpoint-\d+")
+_FOLDERS = re.compile(r"checkpoint-\d+|global_step\d+")
 _SAVED = re.compile(
     r".*\.safetensors(\.index\.json)?|(adapter_|generation_|tokenizer_)?config\.json|training_args\.bin"
     r"|tokenizer\.(json|model)|chat_template\.jinja|special_tokens_map\.json|added_tokens\.json|vocab\.json|merges\.txt"
+    r"|latest|zero_to_(fp32|torch)\.py"  # DeepSpeed's
 )
 """What a training saves beside its checkpoints. A leftover of an earlier model would be loaded with the new one."""
 
@@ -36,7 +37,7 @@ def demand_free(run: CompiledRun, overwrite: bool) -> None:
 
 def _demand_contents(run: CompiledRun, overwrite: bool) -> None:
     folder = Path(run.output_dir)
-    if _is_unused(run) or run.arguments.get("resume_from_checkpoint"):
+    if _holds_no_result(run) or run.arguments.get("resume_from_checkpoint"):
         return
     if not Path(run.run_dir, COMPILED).is_file():
         raise LaunchError(
@@ -52,14 +53,19 @@ def _demand_contents(run: CompiledRun, overwrite: bool) -> None:
         )
 
 
-def _is_unused(run: CompiledRun) -> bool:
-    """Whether the folder is not there or holds nothing but the lock, which is the first thing that a run writes."""
+def _holds_no_result(run: CompiledRun) -> bool:
+    """Whether the folder is not there, or holds nothing but the records of a run that saved no checkpoint and no model.
+
+    Such a run failed, or was stopped, and what it would be started again for is the same folder.
+    """
     folder, run_dir = Path(run.output_dir), Path(run.run_dir)
     if not folder.exists():
         return True
-    others = [path for path in folder.iterdir() if path != run_dir]
-    own = run_dir.iterdir() if run_dir.is_dir() and not others else ()
-    return not others and all(path.name == lock.NAME for path in own)
+    if any(path != run_dir for path in folder.iterdir()):
+        return False
+    if not run_dir.exists() or (run_dir / COMPILED).is_file():
+        return True
+    return all(path.name == lock.NAME for path in run_dir.iterdir())  # the lock is the first thing that a run writes
 
 
 def demand_writable(folder: Path, setting: str) -> None:
@@ -108,7 +114,7 @@ def _clear(output: Path) -> None:
 
 
 def _of_earlier_run(output: Path) -> Iterator[Path]:
-    yield from (path for path in output.iterdir() if _CHECKPOINT.fullmatch(path.name) and path.is_dir())
+    yield from (path for path in output.iterdir() if _FOLDERS.fullmatch(path.name) and path.is_dir())
     yield from (path for path in output.iterdir() if _SAVED.fullmatch(path.name) and not path.is_dir())
     yield from (path for path in (output / "run").iterdir() if path.name != lock.NAME)
 

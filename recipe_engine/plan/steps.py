@@ -54,7 +54,7 @@ def _steps_of_rows(run: CompiledRun, rows: int, given: int) -> int:
 def warmup_steps_of(run: CompiledRun, steps: int) -> int:
     """Steps of warmup: ``warmup_steps`` from 1 on is a count, below 1 a share of all steps."""
     value: float = argument_of(run, "warmup_steps")
-    return int(value) if value >= 1 else math.ceil(steps * value)
+    return math.floor(value) if value >= 1 else math.ceil(steps * value)
 
 
 def drops_overlong_rows(run: CompiledRun) -> bool:

@@ -1,4 +1,7 @@
-"""``python -m recipe_engine.runtime COMPILED.json``: one training process."""
+"""``python -m recipe_engine.runtime COMPILED.json``: one training process.
+
+``python -m recipe_engine.runtime inspect COMPILED.json ROWS`` shows the run's rows instead.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,23 @@ EXIT_INTERRUPTED = 130
 
 
 def main(arguments: list[str]) -> int:
-    """Run the compiled file named by the only argument. Returns the exit code."""
+    """Do what the arguments say. Returns the exit code."""
     quieten()
+    if arguments[0] == "inspect":
+        from recipe_engine.runtime.inspect import inspect_run
+
+        return inspect_run(Path(arguments[1]), int(arguments[2]))
+    return train_run(Path(arguments[0]))
+
+
+def train_run(compiled: Path) -> int:
+    """Train a compiled run. Returns the exit code."""
     from recipe_engine.compiled import CompiledRun
     from recipe_engine.data.errors import DataError
     from recipe_engine.runtime.errors import RunError
     from recipe_engine.runtime.worker import train
 
-    run = CompiledRun.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
+    run = CompiledRun.model_validate_json(compiled.read_text(encoding="utf-8"))
     try:
         trainer = train(run)
         return _end(0, run, trainer)
@@ -46,9 +58,9 @@ def main(arguments: list[str]) -> int:
 def _end(code: int, run: CompiledRun, kept: object) -> int:
     """The exit code; several processes end here, without freeing ``kept``, or anything else.
 
-    What holds a process group must not be freed: gloo's destructor holds the interpreter lock while it waits for threads
-    that want the lock, so that the process may never end (torch 2.13). After an error it would also wait for collectives
-    that the other processes never join. The exit handlers of trackers and loggers do run.
+    What holds a process group must not be freed: gloo's destructor holds the interpreter lock while it waits for
+    threads that want the lock, so that the process may never end (torch 2.13). After an error it would also wait for
+    collectives that the other processes never join. The exit handlers of trackers and loggers do run.
     """
     if run.processes == 1:
         return code
@@ -63,7 +75,7 @@ def quieten() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     # TRL and PEFT themselves use names that transformers renames in version 6.
-    warnings.filterwarnings("ignore", message=".*gradient_checkpointing` is deprecated", category=FutureWarning)
+    warnings.filterwarnings("ignore", message=r".*gradient_checkpointing(_enable|_disable)?` is deprecated", category=FutureWarning)
     # bitsandbytes says at import which optional kernels it did not find.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     if not sys.stderr.isatty():

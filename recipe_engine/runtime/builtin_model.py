@@ -14,7 +14,7 @@ import tokenizers
 import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedTokenizerFast, Qwen3Config
 
 from recipe_engine.data import builtin
 
@@ -51,11 +51,11 @@ _ARCHITECTURE: dict[str, Any] = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 4,
-    "head_dim": 64,  # vLLM's attention kernels need a multiple of 32, and are most tried at 64 and 128
+    "head_dim": 64,  # a size that every attention kernel serves, vLLM's too
     "max_position_embeddings": 2048,
     "tie_word_embeddings": True,
-    # With the usual 0.02 and 10,000 a model this small is slow to find out where a token stands; these are what lets
-    # the quickstarts learn their tasks, rather than the answers' frequencies, in a hundred steps.
+    # With the usual 0.02 and 10,000 a model this small is slow to find out where a token stands, and learns how often
+    # an answer occurs before it learns why.
     "initializer_range": 0.06,
     "rope_parameters": {"rope_type": "default", "rope_theta": 100.0},
     "dtype": "float32",
@@ -72,8 +72,8 @@ class UnknownBuiltinModelError(KeyError):
 def ensure(name: str = NAME) -> Path:
     """The folder of an embedded model, built first if it is not there yet; ``from_pretrained`` loads it.
 
-    It lies in ``$RECIPE_ENGINE_CACHE``, else ``$XDG_CACHE_HOME/recipe-engine``, else ``~/.cache/recipe-engine``. Several
-    processes may ask at once: each builds aside and the first to rename its folder into place wins.
+    It lies in ``$RECIPE_ENGINE_CACHE``, else ``$XDG_CACHE_HOME/recipe-engine``, else ``~/.cache/recipe-engine``.
+    Several processes may ask at once: each builds aside, and the first to rename its folder into place wins.
 
     Raises:
         UnknownBuiltinModelError: there is no such model.
@@ -112,7 +112,7 @@ def _fingerprint() -> str:
         _CHAT_TEMPLATE,
         _ARCHITECTURE,
         _corpus(),
-        # "+cpu" and the like are cut off: the seed gives the same weights in all builds of one version.
+        # "+cpu" and the like are cut off: every build of a version draws the weights on the CPU.
         [torch.__version__.partition("+")[0], transformers.__version__, tokenizers.__version__],
     )
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
@@ -139,7 +139,7 @@ def _weights(config: Qwen3Config) -> dict[str, torch.Tensor]:
     # Not torch.manual_seed, which would also seed the caller's generators on every GPU.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(_SEED)
-        model = Qwen3ForCausalLM._from_config(config, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_config(config)
     weights: dict[str, torch.Tensor] = model.state_dict()
     del weights["lm_head.weight"]  # the embedding's own, under a second name
     return weights

@@ -1,8 +1,10 @@
-"""``python -m recipe_engine.runtime.inspect COMPILED.json ROWS``: rendered rows, trained tokens, lengths, drops."""
+"""What a run trains on: rendered rows, trained tokens, lengths, and what is dropped."""
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,14 +26,20 @@ from recipe_engine.runtime.tokenizer import load_tokenizer
 BINS = 12
 BAR_WIDTH = 40
 SHOWN_PROBLEMS = 5
-OPEN, CLOSE = ("\x1b[32m", "\x1b[0m") if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else ("⟦", "⟧")
-"""Around the trained part of a row: green in a terminal, brackets elsewhere."""
+PASSED_OVER = 5
+"""How many rows that are not used are named among those that are shown."""
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but for tab and line feed, marks of writing direction, and halves of surrogate pairs."""
+
+BRACKETS = ("⟦", "⟧")
+GREEN = ("\x1b[32m", "\x1b[0m")
 
 
-def main(arguments: list[str]) -> int:
-    """Show the datasets of a compiled run. Returns the exit code."""
-    run = CompiledRun.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
-    shown_rows = int(arguments[1])
+def inspect_run(compiled: Path, shown_rows: int) -> int:
+    """Show the datasets of a compiled run, of each the first ``shown_rows`` that are used. Returns the exit code."""
+    run = CompiledRun.model_validate_json(compiled.read_text(encoding="utf-8"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # rows may hold what the terminal's encoding lacks
     try:
         tokenizer = load_tokenizer(run, model_path(run), print)
         with TemporaryDirectory() as cache:
@@ -42,7 +50,15 @@ def main(arguments: list[str]) -> int:
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
+
+
+def marks() -> tuple[str, str]:
+    """What stands around the trained part of a row: green in a terminal, brackets elsewhere."""
+    colorful = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return GREEN if colorful else BRACKETS
 
 
 def show_dataset(
@@ -53,25 +69,38 @@ def show_dataset(
     outcome_of = outcome_function(run, converter, tokenizer)
     counts = DatasetCounts(entry.name, converter.format or "prompt templates", converter.shape)
     problems: list[str] = []
+    shown = passed_over = 0
     print(f"{entry.name} [{entry.split}]: {counts.format} rows, trained as {converter.shape.replace('_', ' and ')}")
     for number, raw in enumerate(rows, start=1):
         outcome = outcome_of(raw)
         tally(counts, outcome)
-        if number <= shown_rows:
-            print(f"\n--- row {number}{_note(outcome)}\n{_rendered(outcome, tokenizer)}")
+        used = outcome.fitted is not None and outcome.fitted.row is not None
+        if shown < shown_rows and (used or passed_over < PASSED_OVER):
+            print(f"\n--- row {number}{_note(outcome)}\n{_rendered(outcome, tokenizer)}".rstrip())
+            shown += used
+            passed_over += not used
         problem = outcome.invalid or outcome.refused
         if problem is not None and len(problems) < SHOWN_PROBLEMS:
-            problems.append(f"row {number}: {problem}")
-    print(f"\n{entry.name}: {describe(counts)}")
-    for problem in problems:
-        print(f"  {problem}")
+            problems.append(f"  row {number}: {harmless(problem)}")
+    print("\n".join(["", f"{entry.name}: {describe(counts)}", *problems, *_after_problems(run, counts)]))
+    if entry.max_samples is not None and run.data.shuffle and counts.used > entry.max_samples:
+        print(f"  training draws {entry.max_samples} of them (max_samples, with data.shuffle)")
     limits = limits_of(run, converter.shape)
-    limit, name = (
-        (limits.prompt, "the prompt limit") if converter.shape == "prompt" else (limits.row, "data.max_length")
-    )
-    for line in histogram(counts.lengths, limit, name):
-        print(line)
-    print()
+    if converter.shape == "prompt":
+        lines = histogram(counts.lengths, limits.prompt, "the prompt limit")
+    else:
+        lines = histogram(counts.lengths, limits.row, "data.max_length")
+    print("\n".join([*lines, ""]))
+
+
+def _after_problems(run: CompiledRun, counts: DatasetCounts) -> list[str]:
+    lines = []
+    hidden = counts.invalid + counts.refused - SHOWN_PROBLEMS
+    if hidden > 0:
+        lines.append(f"  and {hidden} more")
+    if counts.invalid and run.data.invalid_rows == "error":
+        lines.append("  training stops at an invalid row; data.invalid_rows: drop leaves such rows out")
+    return lines
 
 
 def histogram(lengths: list[int], limit: int | None, limit_name: str) -> list[str]:
@@ -93,6 +122,8 @@ def histogram(lengths: list[int], limit: int | None, limit_name: str) -> list[st
         lines.append(f"  {start:>6}-{end:<6} {count:>7} {bar}{mark}")
     if limit is not None and limit > high:
         lines.append(f"  {limit_name} {limit}: no row is over it")
+    elif limit is not None and limit < low:
+        lines.append(f"  {limit_name} {limit}: every row is over it")
     return lines
 
 
@@ -107,7 +138,7 @@ def _note(outcome: Outcome) -> str:
 def _rendered(outcome: Outcome, tokenizer: PreTrainedTokenizerBase) -> str:
     row = outcome.fitted.row if outcome.fitted else None
     if row is None:
-        return outcome.invalid or outcome.refused or ""
+        return harmless(outcome.invalid or outcome.refused or "")
     if "labels" in row:
         return _marked(row["input_ids"], [label != IGNORED for label in row["labels"]], tokenizer)
     if "prompt_ids" in row:
@@ -121,7 +152,7 @@ def _rendered(outcome: Outcome, tokenizer: PreTrainedTokenizerBase) -> str:
     prompt = row["prompt"]
     text = prompt if isinstance(prompt, str) else _opened_turn(prompt, tokenizer)
     others = "\n".join(f"  {name}: {value!r}" for name, value in row.items() if name != "prompt")
-    return f"{text}\n{others}" if others else text
+    return harmless(f"{text}\n{others}" if others else text)
 
 
 def _opened_turn(messages: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase) -> str:
@@ -131,14 +162,16 @@ def _opened_turn(messages: list[dict[str, Any]], tokenizer: PreTrainedTokenizerB
 
 def _marked(ids: list[int], trained: list[bool], tokenizer: PreTrainedTokenizerBase) -> str:
     """The row's text, with each stretch of trained tokens marked."""
+    opening, closing = marks()
     text, start = "", 0
     for end in range(1, len(ids) + 1):
         if end == len(ids) or trained[end] != trained[start]:
-            part = str(tokenizer.decode(ids[start:end]))
-            text += f"{OPEN}{part}{CLOSE}" if trained[start] else part
+            part = harmless(str(tokenizer.decode(ids[start:end])))
+            text += f"{opening}{part}{closing}" if trained[start] else part
             start = end
     return text
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def harmless(text: str) -> str:
+    """Text of a row, with an escape for what would steer the terminal or turn the direction of writing."""
+    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], text)

@@ -59,4 +59,6 @@ class WrapperCheck(TrainerCallback):
         """Raises ``RunError`` where nothing averages the gradients of the processes."""
         wrapped = self.trainer.model_wrapped
         if self.needed and not isinstance(wrapped, DistributedDataParallel):
-            raise RunError(f"the gradients of the processes would not be averaged: the model is {type(wrapped).__name__}")
+            raise RunError(
+                f"the gradients of the processes would not be averaged: the model is {type(wrapped).__name__}"
+            )

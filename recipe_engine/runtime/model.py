@@ -218,7 +218,7 @@ def gradients_kept_in_4bit() -> Iterator[None]:
     gradient, so that after one evaluation the adapters below the last layer would train on nothing, without an error
     (bitsandbytes 0.50). Each layer asks when it is made whether the CPU is one of these.
     """
-    layers = import_module("bitsandbytes.nn.modules")
+    layers: Any = import_module("bitsandbytes.nn.modules")
     asks = layers.has_avx512bf16
     layers.has_avx512bf16 = lambda: False
     try:

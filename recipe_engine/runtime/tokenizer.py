@@ -45,6 +45,8 @@ def load_tokenizer(run: CompiledRun, model_path: str, say: Say) -> PreTrainedTok
         )
     except (OSError, ValueError, ImportError) as error:
         raise RunError(f"the tokenizer of {source} cannot be loaded: {_first_line(error)}") from error
+    # Rows are measured before they are cut or dropped, so a long one is no reason for the library's warning.
+    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
     _set_special_token(tokenizer, "eos_token", run.model.eos_token)
     _set_special_token(tokenizer, "pad_token", run.model.pad_token)
     if run.model.chat_template is not None:

@@ -17,7 +17,9 @@ RECIPES = Path(__file__).resolve().parents[2] / "recipes" / "quickstart"
 def train(recipe: str, folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "recipe_engine.cli", "train", "--num-gpus", "0", "--config", str(RECIPES / recipe)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([*command, *overrides], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [*command, *overrides], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def logged(folder: Path, run: str, name: str) -> list[float]:

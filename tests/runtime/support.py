@@ -39,7 +39,7 @@ def compiled(
     options: Options | None = None,
     **blocks: Any,
 ) -> CompiledRun:
-    """A run of ``datasets`` (entries, or one) with its folder made; ``blocks`` are further keys of the recipe's blocks."""
+    """A run on ``datasets`` (entries, or one), its folder made; ``blocks`` adds to the blocks of the recipe."""
     entries = [datasets] if isinstance(datasets, Mapping) else list(datasets)
     recipe = {
         "model": {"base_model_name": model, **blocks.pop("model_settings", {})},

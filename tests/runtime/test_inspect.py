@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from recipe_engine.compiled import CompiledRun
-from recipe_engine.runtime.inspect import histogram, main
+from recipe_engine.runtime.inspect import harmless, histogram, inspect_run
 from tests.runtime.support import assistant, compiled, user, write_rows
 
 
 def inspect(run: CompiledRun, capsys: pytest.CaptureFixture[str], rows: int = 3) -> str:
     file = Path(run.run_dir) / "compiled.json"
     file.write_text(run.model_dump_json(), encoding="utf-8")
-    assert main([str(file), str(rows)]) == 0
+    assert inspect_run(file, rows) == 0
     return capsys.readouterr().out
 
 
@@ -65,8 +65,81 @@ def test_a_problem_with_the_data_is_told_without_a_traceback(
     run = compiled(tmp_path, "sft", {"name": str(tmp_path / "missing.jsonl")})
     file = Path(run.run_dir) / "compiled.json"
     file.write_text(run.model_dump_json(), encoding="utf-8")
-    assert main([str(file), "1"]) == 1
+    assert inspect_run(file, 1) == 1
     assert "error: there is no file or folder" in capsys.readouterr().err
+
+
+def test_as_many_used_rows_are_shown_as_asked_for_and_some_of_the_others_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"prompt": "long " * 99, "completion": "a"}] * 8 + [
+        {"prompt": f"q{i}", "completion": "a"} for i in range(9)
+    ]
+    name = write_rows(tmp_path / "rows.jsonl", rows)
+    out = inspect(compiled(tmp_path, "sft", {"name": name}, data={"max_length": 16}), capsys, rows=2)
+    assert out.count("over the limit, dropped)") == 5
+    assert out.count("⟦") == 2
+    assert "--- row 9 " in out
+    assert "--- row 10 " in out
+    assert "--- row 11" not in out
+
+
+def test_no_row_is_shown_where_none_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = write_rows(tmp_path / "rows.jsonl", [{"text": "a"}, {"text": ""}])
+    out = inspect(compiled(tmp_path, "sft", {"name": name}), capsys, rows=0)
+    assert "---" not in out
+    assert "2 rows read, 1 used, 1 invalid\n  row 2: column `text` is empty\n" in out
+
+
+def test_all_invalid_rows_are_counted_the_first_five_named_and_the_end_of_a_training_foretold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = write_rows(tmp_path / "rows.jsonl", [{"text": "fine"}, *[{"text": ""}] * 7])
+    out = inspect(compiled(tmp_path, "sft", {"name": name}), capsys)
+    assert "8 rows read, 1 used, 7 invalid" in out
+    named = out[out.index("7 invalid") :]
+    assert [f"row {n}:" in named for n in range(2, 9)] == [True] * 5 + [False] * 2
+    assert "  and 2 more\n  training stops at an invalid row; data.invalid_rows: drop leaves" in named
+    forgiving = inspect(compiled(tmp_path, "sft", {"name": name}, data={"invalid_rows": "drop"}), capsys)
+    assert "  and 2 more\n" in forgiving
+    assert "training stops" not in forgiving
+
+
+def test_a_draw_of_max_samples_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = write_rows(tmp_path / "rows.jsonl", [{"text": "a"}] * 5)
+    run = compiled(tmp_path, "sft", {"name": name, "max_samples": 2}, data={"shuffle": True})
+    assert "training draws 2 of them (max_samples, with data.shuffle)" in inspect(run, capsys)
+
+
+def test_wide_characters_and_joined_emoji_are_shown_and_what_steers_a_terminal_is_escaped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    family = "\U0001f469\u200d\U0001f467"
+    row = {"prompt": f"日本語\u3000全角 {family}\t|", "completion": "\x1b[31mred\u202eder\r\n\x9b2J"}
+    name = write_rows(tmp_path / "rows.jsonl", [row])
+    out = inspect(compiled(tmp_path, "sft", {"name": name}), capsys)
+    assert f"日本語\u3000全角 {family}\t|⟦\\x1b[31mred\\u202eder\\r\n\\x9b2J<|end|>⟧" in out
+    assert not set(out) & {"\x1b", "\u202e", "\r", "\x9b"}
+
+
+def test_a_message_about_a_row_is_made_harmless_too() -> None:
+    assert harmless("row 1: \x1b]0;title\x07 \ud83d") == "row 1: \\x1b]0;title\\x07 \\ud83d"
+
+
+def test_trained_tokens_are_green_in_a_terminal_unless_color_is_not_wanted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = write_rows(tmp_path / "rows.jsonl", [{"text": "a"}])
+    run = compiled(tmp_path, "sft", {"name": name})
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[32ma<|end|>\x1b[0m" in inspect(run, capsys)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "⟦a<|end|>⟧" in inspect(run, capsys)
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert "⟦a<|end|>⟧" in inspect(run, capsys)
 
 
 class TestHistogram:
@@ -75,6 +148,15 @@ class TestHistogram:
         assert lines[0] == "tokens: shortest 1, median 2, 95% up to 30, longest 30"
         assert sum(int(line.split()[1]) for line in lines[1:]) == 4
         assert [line for line in lines if line.endswith("<- the limit 20")]
+
+    def test_a_limit_beyond_all_rows_or_below_all_is_told(self) -> None:
+        assert histogram([7, 9], 10, "the limit")[-1] == "  the limit 10: no row is over it"
+        assert histogram([7, 9], 6, "the limit")[-1] == "  the limit 6: every row is over it"
+        assert histogram([7, 9], 9, "the limit")[-1].endswith("<- the limit 9")
+
+    def test_a_single_row_in_a_bin_has_a_bar(self) -> None:
+        lines = histogram([1] * 1000 + [100], None, "")
+        assert lines[-1].split() == ["100-108", "1", "#"]
 
     def test_one_length_is_one_bar(self) -> None:
         assert len(histogram([7, 7, 7], None, "")) == 2

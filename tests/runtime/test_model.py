@@ -82,7 +82,9 @@ class TestAdapter:
 
     def test_all_linear_layers_but_the_head_are_adapted_by_default(self, tiny_chat: Path) -> None:
         model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_chat), loading.adapter(block(use_lora=True)))
-        adapted = {name.split(".lora_A")[0].rsplit(".", 1)[-1] for name, _ in model.named_parameters() if "lora_A" in name}
+        adapted = {
+            name.split(".lora_A")[0].rsplit(".", 1)[-1] for name, _ in model.named_parameters() if "lora_A" in name
+        }
         assert adapted == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 
     def test_a_fractional_scale_is_kept(self) -> None:
@@ -202,11 +204,11 @@ class TestCodeOfTheModel:
 
     @pytest.mark.parametrize("revision", ["main", COMMIT[:39], COMMIT.upper()])
     def test_it_is_refused_at_a_revision_that_can_move(self, tmp_path: Path, revision: str) -> None:
-        with pytest.raises(RunError, match="needs model.revision"):
+        with pytest.raises(RunError, match=r"needs model.revision"):
             self.of(tmp_path, True, revision)
 
     def test_code_of_another_repository_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(RunError, match="runs code of another repository, other/repo--code.Config"):
+        with pytest.raises(RunError, match=r"runs code of another repository, other/repo--code.Config"):
             self.of(tmp_path, True, auto_map={"AutoConfig": "other/repo--code.Config"})
 
     def test_a_hub_model_is_copied_at_its_commit_first(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,9 @@ class TestCounts:
     def test_prompts_that_end_otherwise_before_a_response_are_counted(
         self, tmp_path: Path, tokenizer: PreTrainedTokenizerBase
     ) -> None:
-        name = write_rows(tmp_path / "a.jsonl", [{"prompt": "a ", "completion": "b"}, {"prompt": "a", "completion": "b"}])
+        name = write_rows(
+            tmp_path / "a.jsonl", [{"prompt": "a ", "completion": "b"}, {"prompt": "a", "completion": "b"}]
+        )
         tokenizer.add_tokens([" b"])
         made = prepared(tmp_path, tokenizer, compiled(tmp_path, "sft", {"name": name}))
         assert made.counts[0].reshaped_prompts == 1
@@ -137,7 +139,7 @@ class TestRefusals:
     def test_where_every_row_is_too_long_the_shortest_is_told(
         self, tmp_path: Path, tokenizer: PreTrainedTokenizerBase
     ) -> None:
-        with pytest.raises(RunError, match="no row of .* is left: 2 rows read, 0 used, 2 over the length") as caught:
+        with pytest.raises(RunError, match=r"no row of .* is left: 2 rows read, 0 used, 2 over the length") as caught:
             of_texts(tmp_path, tokenizer, (texts(2), {}), max_length=2)
         shortest = len(tokenizer("row 0.<|end|>")["input_ids"])
         assert caught.value.hint is not None

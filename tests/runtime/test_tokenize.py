@@ -173,7 +173,7 @@ class TestRefusals:
 
     def test_a_row_that_the_template_refuses_is_named_with_its_reason(self, tokenizer: PreTrainedTokenizerBase) -> None:
         row = {"messages": [{"role": "tool", "content": "4"}, assistant("4")]}
-        with pytest.raises(RowError, match="cannot be rendered with the chat template: .*not tool"):
+        with pytest.raises(RowError, match=r"cannot be rendered with the chat template: .*not tool"):
             tokenizer_for("messages", tokenizer, {})(row)
 
     def test_a_template_that_trips_over_a_row_names_the_row(self, tokenizer: PreTrainedTokenizerBase) -> None:

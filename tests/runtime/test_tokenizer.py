@@ -51,9 +51,7 @@ def test_prompts_to_sample_from_are_padded_on_the_left(tmp_path: Path, tiny_chat
     assert load(tmp_path, tiny_chat, said, algorithm="grpo", rewards=rewards).padding_side == "left"
 
 
-def test_special_tokens_of_the_recipe_replace_the_tokenizers(
-    tmp_path: Path, tiny_chat: Path, said: list[str]
-) -> None:
+def test_special_tokens_of_the_recipe_replace_the_tokenizers(tmp_path: Path, tiny_chat: Path, said: list[str]) -> None:
     tokenizer = load(tmp_path, tiny_chat, said, {"eos_token": "<|user|>", "pad_token": "<|system|>"})
     assert (tokenizer.eos_token, tokenizer.pad_token) == ("<|user|>", "<|system|>")
 
@@ -96,17 +94,15 @@ def test_more_positions_than_the_model_has_are_refused(
     tmp_path: Path, tiny_chat: Path, said: list[str], algorithm: str
 ) -> None:
     blocks: Row = {"rewards": [{"type": "length", "max": 5}]} if algorithm == "grpo" else {}
-    with pytest.raises(RunError, match="data.max_length is 2049, and the model takes 2048 positions at most"):
+    with pytest.raises(RunError, match=r"data.max_length is 2049, and the model takes 2048 positions at most"):
         load(tmp_path, tiny_chat, said, algorithm=algorithm, data={"max_length": 2049}, **blocks)
     load(tmp_path, tiny_chat, said, algorithm=algorithm, data={"max_length": 2048}, **blocks)
 
 
 @pytest.mark.parametrize("name", ["", "no-such-folder"])
-def test_a_tokenizer_that_cannot_be_loaded_is_told(
-    tmp_path: Path, tiny_chat: Path, said: list[str], name: str
-) -> None:
+def test_a_tokenizer_that_cannot_be_loaded_is_told(tmp_path: Path, tiny_chat: Path, said: list[str], name: str) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match="the tokenizer of .* cannot be loaded"):
+    with pytest.raises(RunError, match=r"the tokenizer of .* cannot be loaded"):
         load(tmp_path, tiny_chat, said, {"tokenizer_name": str(tmp_path / "empty" / name)})
 
 
@@ -114,9 +110,7 @@ def test_a_tokenizer_from_elsewhere_runs_no_code_of_its_own(
     tmp_path: Path, tiny_chat: Path, tokenizer: PreTrainedTokenizerBase, said: list[str]
 ) -> None:
     """``model.revision`` pins the model's repository, not the tokenizer's."""
-    source = saved(
-        tmp_path / "t", tokenizer, tokenizer_class="Own", auto_map={"AutoTokenizer": ["code.Own", None]}
-    )
+    source = saved(tmp_path / "t", tokenizer, tokenizer_class="Own", auto_map={"AutoTokenizer": ["code.Own", None]})
     (tmp_path / "t" / "code.py").write_text("raise SystemExit('the code ran')\n", encoding="utf-8")
     run = compiled(tmp_path, "sft", {"name": "d"}, model_settings={"tokenizer_name": source})
     unpinned = run.model_copy(update={"model": run.model.model_copy(update={"trust_remote_code": True})})

@@ -101,9 +101,7 @@ def test_a_key_that_the_server_refuses_is_told_and_it_goes_offline(
 
 
 @pytest.mark.parametrize("mode", ["offline", "disabled"])
-def test_the_mode_of_the_environment_is_respected(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
-) -> None:
+def test_the_mode_of_the_environment_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     monkeypatch.setenv("WANDB_MODE", mode)
     run = run_of(tmp_path)
     said, _ = started(run)

@@ -173,9 +173,7 @@ class TestRewards:
         )
         rows = [{**row, **({"level": {"deep": [1, "x"]}} if n % 2 else {})} for n, row in enumerate(PROMPTS)]
         rewards = [{"type": "function", "path": "own.py", "name": "f", "weight": 2.0}, {"type": "exact_match"}]
-        run = trained(
-            tmp_path, "grpo", rows, training=GROUPS, rewards=rewards, options=Options(allow_reward_code=True)
-        )
+        run = trained(tmp_path, "grpo", rows, training=GROUPS, rewards=rewards, options=Options(allow_reward_code=True))
         seen = [json.loads(line) for line in (tmp_path / "seen.jsonl").read_text().splitlines()]
         known = {row["answer"]: row.get("level") for row in rows}
         assert len(seen) == 8
@@ -234,9 +232,7 @@ class TestRewards:
     def test_taking_the_columns_from_the_rewards_is_refused(self, tmp_path: Path) -> None:
         rewards = [{"type": "length", "max": 5}]
         with pytest.raises(RunError, match="would take the columns from the rewards"):
-            trained(
-                tmp_path, "grpo", PROMPTS, training=GROUPS, rewards=rewards, data={"remove_unused_columns": True}
-            )
+            trained(tmp_path, "grpo", PROMPTS, training=GROUPS, rewards=rewards, data={"remove_unused_columns": True})
 
 
 class TestAdapters:
@@ -313,7 +309,8 @@ class TestEvaluation:
         assert len(set(both)) == 16
 
     @pytest.mark.parametrize(
-        ("holdout", "message"), [(16, "nothing to train on"), (40, "nothing to train on"), (0.01, "nothing to evaluate")]
+        ("holdout", "message"),
+        [(16, "nothing to train on"), (40, "nothing to train on"), (0.01, "nothing to evaluate")],
     )
     def test_a_holdout_that_leaves_one_side_empty_is_refused(
         self, tmp_path: Path, holdout: float, message: str
@@ -386,13 +383,13 @@ class TestRefusals:
 
     def test_what_the_trainer_refuses_is_an_error_without_a_traceback(self, tmp_path: Path) -> None:
         settings = {**LORA, "lora_target_modules": ["no_such_layer"]}
-        with pytest.raises(RunError, match="SFTTrainer: .*no_such_layer"):
+        with pytest.raises(RunError, match=r"SFTTrainer: .*no_such_layer"):
             trained(tmp_path, "sft", CHATS, training=TWO_STEPS, model_settings=settings)
 
     def test_what_the_config_refuses_is_told_with_its_name(self, tmp_path: Path) -> None:
         run = compiled(tmp_path, "sft", {"name": "rows.jsonl"})
         wrong = run.model_copy(update={"arguments": {**run.arguments, "no_such_argument": 1}})
-        with pytest.raises(RunError, match="SFTConfig: .*no_such_argument"):
+        with pytest.raises(RunError, match=r"SFTConfig: .*no_such_argument"):
             worker.trainer_config(wrong, pytest.fail)
 
     def test_rows_are_checked_before_the_model_is_loaded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,12 +52,12 @@ def _world() -> dict[Part, tuple[Question, ...]]:
     rng = random.Random("the world of digits")
     parts: dict[Part, list[Question]] = {part: [] for part in _QUESTIONS_PER_TASK}
     for instruction in TASKS:
-        asked = iter(_different_inputs(rng, sum(_QUESTIONS_PER_TASK.values())))
+        inputs = iter(_different_inputs(rng, sum(_QUESTIONS_PER_TASK.values())))
         for part, count in _QUESTIONS_PER_TASK.items():
-            parts[part] += [_question(rng, instruction, next(asked)) for _ in range(count)]
-    for part in parts.values():
-        rng.shuffle(part)
-    return {part: tuple(part_questions) for part, part_questions in parts.items()}
+            parts[part] += [_question(rng, instruction, next(inputs)) for _ in range(count)]
+    for found in parts.values():
+        rng.shuffle(found)
+    return {part: tuple(found) for part, found in parts.items()}
 
 
 def _different_inputs(rng: random.Random, count: int) -> list[str]:

@@ -65,6 +65,7 @@ from recipe_engine.lint.rules import (
     two_quantizations,
     warmup_longer_than_training,
     wrapped_packing,
+    zero3_saves_no_weights,
     zero3_with_quantization,
 )
 
@@ -131,6 +132,7 @@ MODULES = (
     step_interval_invalid,
     argument_out_of_range,
     batch_size_search_in_groups,
+    zero3_saves_no_weights,
 )
 
 RULES: tuple[Rule, ...] = tuple(rule_of(module) for module in MODULES)

@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from tqdm.auto import tqdm
+from tqdm.auto import tqdm  # type: ignore[import-untyped]
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 # Shown first, in this order, where the trainer logs them; the rest is in metrics.jsonl.

@@ -7,7 +7,7 @@ from typing import Any
 from trl import DPOTrainer
 
 
-class PreparedDPOTrainer(DPOTrainer):  # type: ignore[misc]  # TRL has no types
+class PreparedDPOTrainer(DPOTrainer):
     """TRL's trainer, but for its tokenization: rows hold ``prompt_ids``, ``chosen_ids`` and ``rejected_ids``."""
 
     def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:

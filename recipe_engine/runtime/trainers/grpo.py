@@ -10,7 +10,7 @@ from trl import GRPOTrainer
 from recipe_engine.runtime.reward_rows import unpack
 
 
-class RewardedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no types
+class RewardedGRPOTrainer(GRPOTrainer):
     """TRL's trainer on rows that are packed as JSON, with prompts over ``prompt_limit`` tokens cut at ``prompt_cut``.
 
     Which rows come this far over the limit was decided and counted before (``data.overlong_rows``).

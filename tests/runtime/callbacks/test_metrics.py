@@ -49,7 +49,9 @@ def test_a_resumed_training_takes_back_what_came_after_its_checkpoint(
     file = tmp_path / "m.jsonl"
     for step in (1, 2, 3, 4):
         log(file, arguments, step, loss=float(step))
-    MetricsFile(file).on_train_begin(arguments, TrainerState(global_step=2, is_world_process_zero=False), TrainerControl())
+    MetricsFile(file).on_train_begin(
+        arguments, TrainerState(global_step=2, is_world_process_zero=False), TrainerControl()
+    )
     assert len(read_metrics(file)) == 4
     MetricsFile(file).on_train_begin(arguments, TrainerState(global_step=2), TrainerControl())
     assert [entry["step"] for entry in read_metrics(file)] == [1, 2]

@@ -53,7 +53,10 @@ class TestExactMatch:
     def test_case_counts_unless_told_otherwise(self, tmp_path: Path) -> None:
         reward = {"type": "exact_match", "answer_column": "city"}
         assert scores(tmp_path, reward, ["PARIS", "STRASSE"], city=["Paris", "Straße"]) == [0, 0]
-        assert scores(tmp_path, {**reward, "ignore_case": True}, ["PARIS", "STRASSE"], city=["Paris", "Straße"]) == [1, 1]
+        assert scores(tmp_path, {**reward, "ignore_case": True}, ["PARIS", "STRASSE"], city=["Paris", "Straße"]) == [
+            1,
+            1,
+        ]
 
     def test_a_completion_without_a_match_is_never_right(self, tmp_path: Path) -> None:
         reward = {"type": "exact_match", "pattern": "x(y)?"}

@@ -33,7 +33,10 @@ def returning(folder: Path, value: Any) -> list[float]:
 
 
 def test_it_is_called_with_prompts_completions_columns_and_its_own_arguments(tmp_path: Path) -> None:
-    source = "def f(prompts, completions, bonus, answer, **_):\n    return [bonus + (c == a) for c, a in zip(completions, answer)]"
+    source = """
+def f(prompts, completions, bonus, answer, **_):
+    return [bonus + (completion == right) for completion, right in zip(completions, answer)]
+"""
     function = made(tmp_path, source, kwargs={"bonus": 0.5})
     assert function(prompts=["p", "p"], completions=["4", "5"], answer=["4", "4"], trainer_state=None) == [1.5, 0.5]
     assert function.__name__ == "f"
@@ -86,9 +89,7 @@ class TestNumbers:
         ],
         ids=str,
     )
-    def test_everything_else_ends_the_run_with_its_name_and_row(
-        self, tmp_path: Path, value: Any, message: str
-    ) -> None:
+    def test_everything_else_ends_the_run_with_its_name_and_row(self, tmp_path: Path, value: Any, message: str) -> None:
         with pytest.raises(RunError, match=f"reward f: {message}"):
             returning(tmp_path, value)
 
@@ -101,7 +102,7 @@ class TestFailures:
 
     def test_a_wrong_signature_is_told(self, tmp_path: Path) -> None:
         function = made(tmp_path, "def f(completions):\n    return [0.0]\n")
-        with pytest.raises(RunError, match="reward f raised TypeError: .*unexpected keyword argument 'prompts'"):
+        with pytest.raises(RunError, match=r"reward f raised TypeError: .*unexpected keyword argument 'prompts'"):
             function(prompts=[""], completions=[""])
 
     @pytest.mark.parametrize(
@@ -179,6 +180,8 @@ def f(**_):
 def test_two_files_of_one_name_are_two_modules(tmp_path: Path) -> None:
     for name, value in (("a", 1), ("b", 2)):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "reward.py").write_text(f"import sys\nvalue = {value}\ndef f(): return sys.modules[__name__].value\n")
+        (tmp_path / name / "reward.py").write_text(
+            f"import sys\nvalue = {value}\ndef f(): return sys.modules[__name__].value\n"
+        )
     first, second = (load_function(tmp_path, f"{name}/reward.py", "f") for name in "ab")
     assert (first(), second()) == (1, 2)
