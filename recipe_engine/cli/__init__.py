@@ -12,6 +12,7 @@ import typer
 
 from recipe_engine import __version__
 from recipe_engine.cli import explain, fix, inspect, lint, plan, schema, train
+from recipe_engine.cli.output import write
 
 EXIT_FINDINGS = 1
 EXIT_BUG = 3
@@ -50,10 +51,12 @@ def main() -> None:
 
 
 def _report_bug() -> int:
-    text = f"recipe-engine {__version__}\nPython {sys.version}\ncommand: {sys.argv}\n\n{traceback.format_exc()}"
+    from recipe_engine.diagnostics.redact import redact
+
+    text = redact(f"recipe-engine {__version__}\nPython {sys.version}\ncommand: {sys.argv}\n\n{traceback.format_exc()}")
     name = f"recipe-engine-crash-{time.strftime('%Y%m%d-%H%M%S')}-"
-    with tempfile.NamedTemporaryFile("w", prefix=name, suffix=".log", delete=False, encoding="utf-8") as stream:
-        stream.write(text)
-    last = traceback.format_exc().strip().splitlines()[-1]
-    typer.echo(f"recipe: a bug of recipe-engine: {last}\nPlease report it with the file {stream.name}", err=True)
+    with tempfile.NamedTemporaryFile("wb", prefix=name, suffix=".log", delete=False) as stream:
+        stream.write(text.encode(errors="backslashreplace"))
+    last = text.strip().splitlines()[-1]
+    write(f"recipe: a bug of recipe-engine: {last}\nPlease report it with the file {stream.name}", err=True)
     return EXIT_BUG

@@ -57,7 +57,7 @@ def _dataset(dataset: dict[str, Any], invalid_rows: str) -> str:
     if dataset["rows"] is None:
         return f"{name}: rows unknown until it is fetched{weight}"
     invalid = dataset["invalid"]
-    fate = "which stops the run" if invalid_rows == "error" else "which are dropped"
+    fate = "stops the run" if invalid_rows == "error" else "dropped"
     note = f", {counted(invalid, 'row')} invalid ({fate})" if invalid else ""
     return f"{name}: {dataset['used']} of {counted(dataset['rows'], 'row')}{note}, {dataset['format']}{weight}"
 
@@ -90,9 +90,11 @@ def _batch(plan: dict[str, Any]) -> list[str]:
 def _steps(plan: dict[str, Any]) -> str:
     steps, rows = plan["steps"], plan["rows"]
     if steps["total"] is None:
-        return "optimizer steps: unknown until the rows are"
+        if rows is None:
+            return "optimizer steps: unknown until the rows are"
+        return f"optimizer steps: {counted(rows, 'row')} are packed, and only training counts into how many sequences"
     warmup = f", {steps['warmup']} of them warmup" if steps["warmup"] else ""
-    about = "" if steps["exact"] else "at most "
+    about = "" if steps["certainty"] == "exact" else f"{steps['certainty']} "
     line = f"{about}{counted(steps['total'], 'optimizer step')}{warmup}"
     if rows is None:
         return line

@@ -33,10 +33,10 @@ def local_rows(entry: DatasetEntry) -> Iterator[dict[str, Any]] | None:
     """The raw rows of an embedded or local dataset; none for what is elsewhere.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: it cannot be read, or the entry says what only a dataset on the Hub has.
     """
     location = locate(entry.name)
-    if location.kind in {"builtin", "local"}:
+    if location.kind != "hub":
         for setting in ("subset", "revision"):
             if getattr(entry, setting) is not None:
                 message = f"only datasets on the Hub have a {setting}"

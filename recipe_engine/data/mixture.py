@@ -47,10 +47,14 @@ def mixed_rows(counts: Sequence[RowCount], data: DataBlock) -> int | None:
 
     Interleaving by weight is random, so there the number is what is expected.
     """
-    known = [(count.report.used, count.entry.weight or 1.0) for count in counts if count.report is not None]
-    if len(known) < len(counts):
+    rows = [count.report.used for count in counts if count.report is not None]
+    if len(rows) < len(counts):
         return None
-    return _after_holdout(_mixed(known, data), data)
+    if data.eval_holdout is not None:
+        held_out = held_out_of(rows, data.eval_holdout)
+        rows = [max(of_all - taken, 0) for of_all, taken in zip(rows, held_out, strict=True)]
+    weights = [count.entry.weight or 1.0 for count in counts]
+    return _mixed(list(zip(rows, weights, strict=True)), data)
 
 
 def is_random(entries: Sequence[DatasetEntry], data: DataBlock) -> bool:
@@ -69,6 +73,22 @@ def held_out_rows(rows: int, holdout: float) -> int:
     return int(holdout) if holdout >= 1 else round(holdout * rows)
 
 
+def held_out_of(rows: Sequence[int], holdout: float) -> list[int]:
+    """How many rows of each dataset ``data.eval_holdout`` takes: its share of all.
+
+    They are taken before datasets are weighted and mixed. A row that the mixture repeats would else be trained on and
+    evaluated.
+    """
+    everything = sum(rows)
+    wanted = held_out_rows(everything, holdout)
+    shares = [wanted * of_one / max(everything, 1) for of_one in rows]
+    taken = [int(share) for share in shares]
+    by_rest = sorted(range(len(rows)), key=lambda index: taken[index] - shares[index])
+    for index in by_rest[: wanted - sum(taken)]:
+        taken[index] += 1
+    return taken
+
+
 def _mixed(known: list[tuple[int, float]], data: DataBlock) -> int:
     if data.mixing == "concatenate":
         return sum(rows * whole + drawn for rows, weight in known for whole, drawn in [copies_of(rows, weight)])
@@ -77,12 +97,6 @@ def _mixed(known: list[tuple[int, float]], data: DataBlock) -> int:
     total = sum(weight for _, weight in known)
     rounds = [rows * total / weight for rows, weight in known]  # draws until this dataset is used up
     return round(min(rounds) if data.mixing == "interleave_under" else max(rounds))
-
-
-def _after_holdout(rows: int, data: DataBlock) -> int:
-    if data.eval_holdout is None:
-        return rows
-    return max(rows - held_out_rows(rows, data.eval_holdout), 0)
 
 
 def demand_rows(rows: int, algorithm: Algorithm, argument: Argument, processes: int) -> None:

@@ -38,7 +38,12 @@ def watch_start(process: subprocess.Popen[bytes], metrics: Path) -> int | None:
 
     Returns its exit code where it ended.
     """
+    before = _size(metrics)  # a resumed run has metrics already
     deadline = time.monotonic() + FIRST_SECONDS
-    while process.poll() is None and time.monotonic() < deadline and not metrics.exists():
+    while process.poll() is None and time.monotonic() < deadline and _size(metrics) == before:
         time.sleep(_POLL_SECONDS)
     return process.poll()
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0

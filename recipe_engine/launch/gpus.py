@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import takewhile
 
 from recipe_engine.launch.errors import LaunchError
 
@@ -14,18 +15,22 @@ _ASK_TORCH = "import torch; print(torch.cuda.device_count())"
 
 def count_gpus() -> int:
     """GPUs that a training process would see (``CUDA_VISIBLE_DEVICES`` counts)."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        names = [name for name in visible.split(",") if name.strip()]
-        if not names or names[0].strip() == "-1":
-            return 0
     tool = shutil.which("nvidia-smi")
     if tool is not None:
         listed = subprocess.run([tool, "-L"], capture_output=True, text=True, check=False)
         found = sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
-        return min(found, len(names)) if visible is not None else found
-    asked = subprocess.run([sys.executable, "-c", _ASK_TORCH], capture_output=True, text=True, check=False)
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        return found if visible is None else len(_usable(visible, found))
+    asked = subprocess.run([sys.executable, "-P", "-c", _ASK_TORCH], capture_output=True, text=True, check=False)
     return int(asked.stdout.strip()) if asked.returncode == 0 and asked.stdout.strip().isdigit() else 0
+
+
+def _usable(visible: str, found: int) -> list[str]:
+    """The devices that ``CUDA_VISIBLE_DEVICES`` names, up to the first that is not there: CUDA reads no further."""
+    names = [name.strip() for name in visible.split(",")]
+    return list(
+        takewhile(lambda name: int(name) < found if name.isdigit() else name.startswith(("GPU-", "MIG-")), names)
+    )
 
 
 def demand_gpus(wanted: int) -> None:

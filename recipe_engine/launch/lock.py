@@ -28,6 +28,10 @@ class Lock:
         os.ftruncate(self.descriptor, 0)
         os.pwrite(self.descriptor, f"{pid}\n".encode(), 0)
 
+    def release(self) -> None:
+        """Let go of it, unless another process has inherited it."""
+        os.close(self.descriptor)
+
 
 def demand_unlocked(run: CompiledRun) -> None:
     """Check that no run is going on in the output folder.

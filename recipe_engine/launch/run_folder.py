@@ -92,7 +92,16 @@ def write_run_folder(run: CompiledRun, texts: Mapping[str, str], overwrite: bool
     folder = Path(run.run_dir)
     folder.mkdir(parents=True, exist_ok=True)
     held = lock.lock(run)
-    _demand_contents(run, overwrite)
+    try:
+        _demand_contents(run, overwrite)
+        return _write(run, texts), held
+    except BaseException:
+        held.release()
+        raise
+
+
+def _write(run: CompiledRun, texts: Mapping[str, str]) -> Path:
+    folder = Path(run.run_dir)
     if not run.arguments.get("resume_from_checkpoint"):
         _clear(Path(run.output_dir))
     compiled = folder / COMPILED
@@ -101,7 +110,7 @@ def write_run_folder(run: CompiledRun, texts: Mapping[str, str], overwrite: bool
     for index, (name, text) in enumerate(texts.items()):
         label = Path(name).name if not name.startswith("<") else "overrides.txt"
         (folder / "recipe" / f"{index}-{label}").write_text(text, encoding="utf-8")
-    return compiled, held
+    return compiled
 
 
 def _clear(output: Path) -> None:

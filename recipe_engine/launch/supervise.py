@@ -80,7 +80,7 @@ class _Output:
     def __init__(self, log: Path) -> None:
         terminal = sys.stdout.isatty()
         source, self.inlet = os.openpty() if terminal else os.pipe()
-        self._log = log.open("ab")
+        self._log = log.open("ab", buffering=0)
         self.tee = Tee(source, Screen(), self._log)
         if terminal:
             _copy_size(self.inlet)

@@ -7,10 +7,13 @@ import os
 import re
 import select
 import sys
-from typing import IO
+from io import RawIOBase
 
 _STEERING = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 """Escape sequences of terminals (ECMA-48): colours, cursor movement, window titles."""
+
+_BAR = re.compile(rb"(?:[^|]*: *)?\s*\d+%\|[^|]*\| *\S+/\S+ \[[^\]]*\]\s*")
+"""The last state of a tqdm bar. What it counted is in the metrics, or of no interest afterwards."""
 
 
 class Screen:
@@ -32,12 +35,12 @@ class Screen:
 
 
 class Tee:
-    """Copies what a file descriptor yields to the screen, and finished lines to a log."""
+    """Copies what a file descriptor yields to the screen, and finished lines to a log, unbuffered."""
 
-    def __init__(self, source: int, screen: Screen, log: IO[bytes]) -> None:
+    def __init__(self, source: int, screen: Screen, log: RawIOBase) -> None:
         self.source = source
         self.screen = screen
-        self.log: IO[bytes] | None = log
+        self.log: RawIOBase | None = log
         self.line = b""
         self.ended = False
 
@@ -54,7 +57,8 @@ class Tee:
         self.ended = not block
         self.screen.write(block)
         *finished, line = (self.line + block).split(b"\n")
-        self._write([last_state(text) + b"\n" for text in finished])
+        states = [last_state(text) for text in finished]
+        self._write([state + b"\n" for state in states if not _BAR.fullmatch(state)])
         # A bar draws itself over and over on one line: only its last state is worth keeping.
         self.line = last_state(line) + b"\r" if line.endswith(b"\r") else line.rpartition(b"\r")[2]
         return not self.ended
@@ -69,8 +73,7 @@ class Tee:
         if self.log is None or not lines:
             return
         try:
-            self.log.writelines(lines)
-            self.log.flush()
+            self.log.write(b"".join(lines))
         except OSError as error:
             self.log = None
             self.screen.write(f"the log cannot be written any more: {error.strerror}\n".encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from recipe_engine.algorithms import algorithm
 from recipe_engine.algorithms.batch import micro_batches_of
@@ -13,15 +13,17 @@ from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.mixture import is_random
 from recipe_engine.schemas import trl_arguments
 
+Certainty = Literal["exact", "at most", "about"]
+
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Optimizer steps of a run. ``total`` and ``warmup`` are none where the number of rows is not known."""
+    """Optimizer steps of a run. ``total`` and ``warmup`` are none where only training can tell."""
 
     total: int | None
     warmup: int | None
-    exact: bool
-    """Whether nothing that is known only in training (packing, overlong rows, random mixing) can change ``total``."""
+    certainty: Certainty
+    """``at most`` where packing, or dropping overlong rows, can make them fewer; ``about`` where rows are drawn."""
 
 
 def argument_of(run: CompiledRun, name: str) -> Any:
@@ -31,24 +33,31 @@ def argument_of(run: CompiledRun, name: str) -> Any:
 
 def steps_of(run: CompiledRun, rows: int | None) -> Steps:
     """The steps of a training on ``rows`` rows (mixed, before overlong ones are dropped)."""
-    given: int = argument_of(run, "max_steps")
-    unknown = given if given > 0 else None
-    total = unknown if rows is None else _steps_of_rows(run, rows, given)
-    warmup = warmup_steps_of(run, total) if total is not None else None
-    return Steps(total, warmup, exact=given > 0 or not _may_shrink(run))
+    total = _total(run, rows)
+    return Steps(total, None if total is None else warmup_steps_of(run, total), _certainty(run))
 
 
-def _steps_of_rows(run: CompiledRun, rows: int, given: int) -> int:
-    chosen = algorithm(run.algorithm)
+def _total(run: CompiledRun, rows: int | None) -> int | None:
     argument = partial(argument_of, run)
-    micro_batches = micro_batches_of(argument, run.processes, chosen.reward_driven, rows)
-    if micro_batches == 0:
-        return 0
-    if given > 0:
-        return given
-    per_epoch = math.ceil(micro_batches / argument("gradient_accumulation_steps"))
+    given: int = argument("max_steps")
+    if rows is None or splits_rows(run):
+        return given if given > 0 else None
+    samples = algorithm(run.algorithm).reward_driven
+    micro_batches = micro_batches_of(argument, run.processes, samples, rows)
+    if micro_batches == 0 or given > 0:
+        return given if micro_batches else 0
+    accumulation: int = argument("gradient_accumulation_steps")
+    per_epoch = math.ceil(micro_batches / accumulation)
     epochs: float = argument("num_train_epochs")
     return math.ceil(epochs * per_epoch)
+
+
+def _certainty(run: CompiledRun) -> Certainty:
+    if argument_of(run, "max_steps") > 0:
+        return "exact"
+    if is_random(run.data.datasets, run.data):
+        return "about"
+    return "at most" if run.arguments.get("packing") or drops_overlong_rows(run) else "exact"
 
 
 def warmup_steps_of(run: CompiledRun, steps: int) -> int:
@@ -57,16 +66,16 @@ def warmup_steps_of(run: CompiledRun, steps: int) -> int:
     return math.floor(value) if value >= 1 else math.ceil(steps * value)
 
 
+def splits_rows(run: CompiledRun) -> bool:
+    """Whether packing splits long rows, so that there may be more sequences than rows."""
+    strategy = run.arguments.get("packing_strategy") if run.arguments.get("packing") else None
+    return strategy in {"bfd_split", "wrapped"}
+
+
 def drops_overlong_rows(run: CompiledRun) -> bool:
     """Whether rows over a length limit are left out, so that fewer are trained on than were read."""
     overlong = run.data.overlong_rows
     if overlong is None:
-        strategy = run.arguments.get("packing_strategy") if run.arguments.get("packing") else None
-        return strategy not in {"bfd_split", "wrapped"}
+        return not splits_rows(run)
     # A cut may take every trained token of a row, which is then dropped; a prompt is only ever shortened.
     return overlong == "drop" or (overlong != "error" and not algorithm(run.algorithm).reward_driven)
-
-
-def _may_shrink(run: CompiledRun) -> bool:
-    packed = bool(argument_of(run, "packing")) if "packing" in trl_arguments(run.config) else False
-    return packed or is_random(run.data.datasets, run.data) or drops_overlong_rows(run)

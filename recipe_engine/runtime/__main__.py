@@ -75,7 +75,9 @@ def quieten() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     # TRL and PEFT themselves use names that transformers renames in version 6.
-    warnings.filterwarnings("ignore", message=r".*gradient_checkpointing(_enable|_disable)?` is deprecated", category=FutureWarning)
+    warnings.filterwarnings(
+        "ignore", message=r".*gradient_checkpointing(_enable|_disable)?` is deprecated", category=FutureWarning
+    )
     # bitsandbytes says at import which optional kernels it did not find.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     if not sys.stderr.isatty():

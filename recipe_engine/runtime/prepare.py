@@ -24,7 +24,7 @@ from recipe_engine.recipe.data import DatasetEntry, RowShape
 from recipe_engine.runtime.counts import DatasetCounts, Outcome, describe, tally
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.lengths import OverlongError, fitter_for, limits_of
-from recipe_engine.runtime.mixing import mixed, sampled
+from recipe_engine.runtime.mixing import drawn, mixed, parted, weighted
 from recipe_engine.runtime.reward_rows import COLUMN, pack
 from recipe_engine.runtime.rewards import row_checks
 from recipe_engine.runtime.sources import raw_rows
@@ -47,15 +47,24 @@ class Prepared:
     """A mixture that is ready for a trainer, and what became of the rows it was made of."""
 
     dataset: Dataset
+    held_out: Dataset | None
+    """Rows that are evaluated, where the recipe takes them from those to train on."""
     counts: list[DatasetCounts]
     columns: tuple[str, ...]
     """Every column that a row of prompts has, over all datasets; none for other shapes."""
 
 
 def prepare(
-    run: CompiledRun, entries: list[DatasetEntry], tokenizer: PreTrainedTokenizerBase, folder: Path
+    run: CompiledRun,
+    entries: list[DatasetEntry],
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    *,
+    holding_out: bool = False,
 ) -> Prepared:
-    """Prepare datasets and mix them. Rows are written to ``folder`` and mapped from there, so memory stays small.
+    """Prepare datasets, hold rows of them out where ``data.eval_holdout`` says so, and mix the rest.
+
+    Rows are written to ``folder`` and mapped from there, so memory stays small.
 
     Raises:
         DataError: a dataset cannot be read, its columns do not fit, or a row cannot be used and may not be dropped.
@@ -68,7 +77,13 @@ def prepare(
         dataset, count = _prepare_one(run, entry, tokenizer, folder / f"{number}.arrow", prompts)
         datasets.append(dataset)
         counts.append(count)
-    return Prepared(mixed(run, entries, datasets), counts, tuple(prompts.columns))
+    datasets, held_out = parted(run, datasets) if holding_out else (datasets, None)
+    for index, (entry, count) in enumerate(zip(entries, counts, strict=True)):
+        datasets[index] = weighted(run, entry, datasets[index])
+        count.used = len(datasets[index])
+        if count.used == 0:
+            raise RunError(f"no row of {entry.name} is left: {describe(count)}", hint="raise its weight")
+    return Prepared(mixed(run, entries, datasets), held_out, counts, tuple(prompts.columns))
 
 
 @dataclass(slots=True)
@@ -140,11 +155,9 @@ def _prepare_one(
         raise DataError(error.code, f"{entry.name}: {error.message}", setting=error.setting, hint=error.hint) from error
     except RunError as error:
         raise RunError(f"{entry.name}: {error.message}", error.hint) from error
-    dataset = sampled(run, entry, Dataset.from_file(str(file))) if counts.used else None
-    counts.used = len(dataset) if dataset is not None else 0
-    if dataset is None or counts.used == 0:
+    if counts.used == 0:
         raise RunError(f"no row of {entry.name} is left: {describe(counts)}", hint=_hint_for_nothing_left(counts))
-    return dataset, counts
+    return drawn(run, entry, Dataset.from_file(str(file))), counts
 
 
 def _accepted(run: CompiledRun, outcomes: Iterator[Outcome], counts: DatasetCounts) -> Iterator[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,12 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from recipe_engine.compiled import CompiledRun
-from recipe_engine.data.mixture import held_out_rows
 from recipe_engine.runtime.counts import counts_as_data, describe
-from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.mixing import seed_of
 from recipe_engine.runtime.prepare import prepare
 
 Say = Callable[[str], None]
+
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,41 +41,35 @@ def training_data(run: CompiledRun, tokenizer: PreTrainedTokenizerBase, say: Say
     """
     folder = Path(run.run_dir) / "data"
     state = PartialState()
-    with state.main_process_first():
-        if state.is_main_process:
-            data = _made(run, tokenizer, folder, say)
-            if state.num_processes == 1:
-                return data
-            _save(data, folder)
-        return _saved(folder)
+    if state.num_processes == 1:
+        return _made(run, tokenizer, folder, say)
+    done = folder / "done"
+    if state.is_main_process:
+        done.unlink(missing_ok=True)  # an earlier start's
+    state.wait_for_everyone()
+    if state.is_main_process:
+        _save(_made(run, tokenizer, folder, say), folder)
+        done.touch()
+    # The others look for a file: a collective would give up after half an hour. If the first fails, all are ended.
+    while not done.exists():
+        time.sleep(_POLL_SECONDS)
+    return _saved(folder)
 
 
 def _made(run: CompiledRun, tokenizer: PreTrainedTokenizerBase, folder: Path, say: Say) -> TrainingData:
     shutil.rmtree(folder, ignore_errors=True)
-    prepared = prepare(run, run.data.datasets, tokenizer, folder / "train")
-    training, evaluation = _held_out(run, prepared.dataset)
-    counts, columns = prepared.counts, prepared.columns
+    prepared = prepare(run, run.data.datasets, tokenizer, folder / "train", holding_out=True)
+    evaluation, counts, columns = prepared.held_out, prepared.counts, prepared.columns
     if run.data.eval_datasets:
-        held_out = prepare(run, run.data.eval_datasets, tokenizer, folder / "eval")
-        evaluation = held_out.dataset
-        counts, columns = counts + held_out.counts, tuple(dict.fromkeys(columns + held_out.columns))
+        own = prepare(run, run.data.eval_datasets, tokenizer, folder / "eval")
+        evaluation, counts = own.dataset, counts + own.counts
+        columns = tuple(dict.fromkeys(columns + own.columns))
     for count in counts:
         say(f"data: {count.name} ({count.format}): {describe(count)}")
+    if prepared.held_out is not None:
+        say(f"data: {len(prepared.held_out)} rows held out for evaluation")
     (folder / "counts.json").write_text(json.dumps(counts_as_data(counts), indent=1), encoding="utf-8")
-    return TrainingData(training, evaluation, columns)
-
-
-def _held_out(run: CompiledRun, dataset: Dataset) -> tuple[Dataset, Dataset | None]:
-    """The rows to train on, and those held out of them."""
-    given = run.data.eval_holdout
-    if given is None:
-        return dataset, None
-    rows = held_out_rows(len(dataset), given)
-    if not 0 < rows < len(dataset):
-        left = "nothing to train on" if rows else "nothing to evaluate on"
-        raise RunError(f"data.eval_holdout: {rows} of {len(dataset)} rows leaves {left}")
-    split = dataset.train_test_split(test_size=rows, seed=seed_of(run))
-    return split["train"], split["test"]
+    return TrainingData(prepared.dataset, evaluation, columns)
 
 
 def _save(data: TrainingData, folder: Path) -> None:

@@ -67,10 +67,12 @@ def test_what_is_elsewhere_is_not_checked() -> None:
 
 
 @pytest.mark.parametrize("setting", ["subset", "revision"])
-def test_a_local_dataset_has_neither_subset_nor_revision(tmp_path: Path, setting: str) -> None:
-    with pytest.raises(DataError) as caught:
-        local_rows(DatasetEntry(name=written(tmp_path, texts("a")), **{setting: "x"}))
-    assert caught.value.setting == setting
+def test_only_datasets_on_the_hub_have_a_subset_and_a_revision(tmp_path: Path, setting: str) -> None:
+    for name in (written(tmp_path, texts("a")), "s3://bucket/rows.jsonl"):
+        with pytest.raises(DataError) as caught:
+            local_rows(DatasetEntry(name=name, **{setting: "x"}))
+        assert caught.value.setting == setting
+    assert local_rows(DatasetEntry(name="org/name", **{setting: "x"})) is None
 
 
 def test_an_embedded_dataset_that_is_not_there_is_named() -> None:

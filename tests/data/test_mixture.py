@@ -131,7 +131,9 @@ class TestEnough:
         demand_rows(1, SFT, arguments("SFTConfig"), 2)
         dropping = arguments("SFTConfig", per_device_train_batch_size=4, dataloader_drop_last=True)
         demand_rows(8, SFT, dropping, 2)
-        with pytest.raises(DataError, match=r"7 rows to train on, and one batch takes 8 \(4 per device x 2 processes\)"):
+        with pytest.raises(
+            DataError, match=r"7 rows to train on, and one batch takes 8 \(4 per device x 2 processes\)"
+        ):
             demand_rows(7, SFT, dropping, 2)
 
     def test_local_rows_are_read_no_further_than_needed(self, tmp_path: Path) -> None:

@@ -179,3 +179,42 @@ def test_messages_about_rows_are_short_and_without_secrets() -> None:
     (found,) = found_in(RECIPE.replace("      prompt_column: question\n      completion_column: reply\n", ""))[1]
     assert len(found.message) <= 500
     assert "a1b2c3d4e5" not in found.message
+
+
+RL = """\
+model:
+  base_model_name: builtin/tiny-chat
+data:
+  datasets:
+    - name: rows.jsonl
+rewards:
+  - type: exact_match
+training:
+  algorithm: grpo
+"""
+PROMPT = {"prompt": "2 + 2?", "answer": "4"}
+
+
+@pytest.mark.parametrize(("gpus", "needed"), [(None, 1), (0, 1), (1, 1), (4, 4)])
+def test_prompts_that_fill_no_round_of_sampling_are_an_error(gpus: int | None, needed: int) -> None:
+    write_rows(*[PROMPT] * needed)
+    checked = check_text(Path(), RL, gpus)
+    assert check_data(checked, gpus) == []
+    batch = check_text(Path(), RL + "  gradient_accumulation_steps: 2\n", gpus)
+    (found,) = check_data(batch, gpus)
+    assert (found.code, found.severity, found.span.line) == ("D410", "error", 5)
+    assert f"{needed} row" in found.message
+    assert f"takes {2 * needed} prompts" in found.message
+    assert found.hint is not None
+
+
+def test_rows_are_not_counted_where_they_are_wrong_unknown_or_a_matter_of_draws() -> None:
+    write_rows(PROMPT, {"prompt": ""})
+    text = RL + "  gradient_accumulation_steps: 4\n"
+    assert [one.code for one in check_data(check_text(Path(), text))] == ["D405"]
+    write_rows(PROMPT)
+    hub = text.replace("    - name: rows.jsonl\n", "    - name: rows.jsonl\n    - name: openai/gsm8k\n")
+    assert [one.code for one in check_data(check_text(Path(), hub))] == ["D408"]
+    write_rows(PROMPT, name="more.jsonl")
+    drawn = text.replace("rows.jsonl\n", "rows.jsonl\n    - name: more.jsonl\n  mixing: interleave_under\n")
+    assert check_data(check_text(Path(), drawn)) == []

@@ -91,8 +91,8 @@ def test_warmup_is_a_count_or_a_share_rounded_up(tmp_path: Path, given: float, s
 
 
 def test_unknown_rows_leave_the_steps_unknown_unless_they_are_given(tmp_path: Path) -> None:
-    assert steps_of(run_of(tmp_path, "sft"), None) == Steps(None, None, exact=False)
-    assert steps_of(run_of(tmp_path, "sft", max_steps=10, warmup_steps=0.2), None) == Steps(10, 2, exact=True)
+    assert steps_of(run_of(tmp_path, "sft"), None) == Steps(None, None, "at most")
+    assert steps_of(run_of(tmp_path, "sft", max_steps=10, warmup_steps=0.2), None) == Steps(10, 2, "exact")
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,24 @@ def test_the_number_of_steps_is_exact_only_where_no_row_can_be_dropped(
 ) -> None:
     run = run_of(tmp_path, algorithm, data=data, **training)
     assert drops_overlong_rows(run) is drops
-    assert steps_of(run, 100).exact is (not drops and not run.arguments.get("packing", False))
+    assert steps_of(run, 100).certainty == ("at most" if drops or run.arguments.get("packing") else "exact")
     fixed = run_of(tmp_path, algorithm, data=data, max_steps=5, **training)
-    assert steps_of(fixed, 100).exact
+    assert steps_of(fixed, 100) == Steps(5, 0, "exact")
+
+
+@pytest.mark.parametrize("strategy", ["bfd_split", "wrapped"])
+def test_packing_that_splits_rows_may_make_more_sequences_than_rows(tmp_path: Path, strategy: str) -> None:
+    packed = {"packing": True, "packing_strategy": strategy}
+    assert total(run_of(tmp_path, "sft", **packed), 100) is None
+    assert total(run_of(tmp_path, "sft", max_steps=3, **packed), 100) == 3
+
+
+def test_packing_that_keeps_rows_whole_makes_fewer_sequences(tmp_path: Path) -> None:
+    run = run_of(tmp_path, "sft", packing=True, data={"overlong_rows": "error"}, num_train_epochs=1)
+    assert steps_of(run, 16) == Steps(2, 0, "at most")
 
 
 def test_a_random_mixture_is_not_exact(tmp_path: Path) -> None:
     datasets = [{"name": "builtin/conversations"}, {"name": "builtin/completions"}]
     data = {"datasets": datasets, "mixing": "interleave_under", "overlong_rows": "error"}
-    assert not steps_of(run_of(tmp_path, "sft", data=data), 100).exact
+    assert steps_of(run_of(tmp_path, "sft", data=data), 100).certainty == "about"

@@ -81,11 +81,11 @@ def real(trainer: Any) -> tuple[int, int, int]:
 )
 def test_sft(tmp_path: Path, model: Any, tokenizer: Any, rows: int, settings: dict[str, Any]) -> None:
     run = run_of(tmp_path, "sft", **settings)
-    expected = real(sft_trainer(run, rows, model, tokenizer))
-    if expected[0] == 0:  # transformers counts a step where there is none; the plan, and D410, do not
+    trainer = sft_trainer(run, rows, model, tokenizer)
+    if len(trainer.get_train_dataloader()) == 0:  # nothing to train on, which D410 says
         assert planned(run, rows, samples=False)[:2] == (0, 0)
     else:
-        assert planned(run, rows, samples=False) == expected
+        assert planned(run, rows, samples=False) == real(trainer)
 
 
 @pytest.mark.parametrize("rows", [4, 7, 9])

@@ -17,7 +17,6 @@ def _quiet_and_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RECIPE_ENGINE_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("TOKENIZERS_PARALLELISM", "false")
-        patch.setenv("HF_HUB_OFFLINE", "1")
         for name in [name for name in os.environ if name.startswith("WANDB_")]:
             patch.delenv(name)
         threads = torch.get_num_threads()

@@ -171,6 +171,7 @@ class TestSamples:
             )
             assert made.counts[0].used == len(set(out)) == 10
             assert drawn.setdefault(seed, out) == out
+            assert set(out) != set(written(texts(10)))
         assert len({tuple(rows) for rows in drawn.values()}) == 3  # 0 is a seed of its own, not the default
 
     def test_shuffle_alone_changes_the_order_and_nothing_else(
@@ -242,6 +243,53 @@ class TestMixing:
         assert 0.68 < sum(text in set(written(texts(400))) for text in out) / len(out) < 0.82
         assert draw(1) == out
         assert draw(2) != out
+
+
+class TestHoldingOut:
+    """Rows are held out before the mixture may repeat them: what is evaluated is never trained on."""
+
+    def parts(
+        self,
+        folder: Path,
+        tokenizer: PreTrainedTokenizerBase,
+        holdout: float,
+        weights: tuple[float, float],
+        **data: Any,
+    ) -> tuple[list[str], list[str]]:
+        names = [write_rows(folder / f"{index}.jsonl", texts(20, 100 * index)) for index in range(2)]
+        entries = [{"name": name, "weight": weight} for name, weight in zip(names, weights, strict=True)]
+        training = {"eval_strategy": "epoch"}
+        run = compiled(folder, "sft", entries, data={"eval_holdout": holdout, **data}, training=training)
+        made = prepare(run, run.data.datasets, tokenizer, folder / "prepared", holding_out=True)
+        assert made.held_out is not None
+        both = [[str(tokenizer.decode(ids)) for ids in part["input_ids"]] for part in (made.dataset, made.held_out)]
+        return both[0], both[1]
+
+    @pytest.mark.parametrize("mixing", ["concatenate", "interleave_over"])
+    def test_no_held_out_row_is_trained_on_however_often_rows_are_repeated(
+        self, tmp_path: Path, tokenizer: PreTrainedTokenizerBase, mixing: str
+    ) -> None:
+        training, held_out = self.parts(tmp_path, tokenizer, 0.25, (3.0, 1.0), mixing=mixing)
+        assert not set(training) & set(held_out)
+        assert len(set(held_out)) == 10
+
+    @pytest.mark.parametrize(("holdout", "counts"), [(0.25, [5, 5]), (7, [4, 3]), (1, [1, 0])])
+    def test_each_dataset_gives_its_share(
+        self, tmp_path: Path, tokenizer: PreTrainedTokenizerBase, holdout: float, counts: list[int]
+    ) -> None:
+        training, held_out = self.parts(tmp_path, tokenizer, holdout, (1.0, 1.0))
+        numbers = [int(text.split()[1].split(".")[0]) for text in held_out]
+        assert [sum(number < 100 for number in numbers), sum(number >= 100 for number in numbers)] == counts
+        assert len(set(training)) == 40 - sum(counts)
+
+    def test_the_rows_are_drawn_by_the_seed_and_the_rest_keep_their_order(
+        self, tmp_path: Path, tokenizer: PreTrainedTokenizerBase
+    ) -> None:
+        training, held_out = self.parts(tmp_path, tokenizer, 10, (1.0, 1.0))
+        assert (training, held_out) == self.parts(tmp_path, tokenizer, 10, (1.0, 1.0))
+        numbers = [int(text.split()[1].split(".")[0]) for text in training]
+        assert numbers == sorted(numbers)
+        assert held_out[:5] != [f"row {number}.<|end|>" for number in range(15, 20)]
 
 
 class TestPrompts:

@@ -106,6 +106,16 @@ def test_preferences_have_the_ids_that_trl_makes(
     assert ours(tokenizer, "preference", rows) == dpo_of_trl(tokenizer, rows, tmp_path)
 
 
+def test_both_responses_follow_the_same_prompt_tokens_where_one_of_them_merges_with_its_end(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    tokenizer.add_tokens([" b"])
+    pairs = [{"prompt": "a ", "chosen": "c", "rejected": "b"}, {"prompt": "a ", "chosen": "b", "rejected": "c"}]
+    made = ours(tokenizer, "preference", pairs)
+    assert made == dpo_of_trl(tokenizer, pairs, tmp_path)
+    assert made[0]["prompt_ids"] == made[1]["prompt_ids"] == tokenizer("a")["input_ids"]
+
+
 def test_tools_and_template_arguments_of_a_row_are_given_to_the_template_as_trl_does(
     tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:

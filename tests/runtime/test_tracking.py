@@ -30,6 +30,7 @@ def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or name in {"WANDB_API_KEY", "WANDB_MODE", "NETRC"}:
             monkeypatch.delenv(name)
+    monkeypatch.delenv("WANDB_ERROR_REPORTING", raising=False)
     (tmp_path / "home").mkdir()
     yield
     wandb.finish()
@@ -63,6 +64,7 @@ def test_with_a_key_and_a_server_that_cannot_be_reached_it_goes_offline_within_s
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     said, seconds = started(run_of(tmp_path))
     assert "127.0.0.1 cannot be reached" in said[0]
+    assert os.environ["WANDB_ERROR_REPORTING"] == "false"  # else the process waits for the server when it ends
     assert seconds < tracking.CONNECT_SECONDS + 4
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +15,7 @@ REWARDS = [{"type": "length", "max": 5}]
 
 
 def connected(monkeypatch: pytest.MonkeyPatch, processes: int, *, first: bool) -> None:
-    state = SimpleNamespace(num_processes=processes, is_main_process=first, main_process_first=nullcontext)
+    state = SimpleNamespace(num_processes=processes, is_main_process=first, wait_for_everyone=lambda: None)
     monkeypatch.setattr(module, "PartialState", lambda: state)
 
 

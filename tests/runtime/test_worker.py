@@ -310,7 +310,7 @@ class TestEvaluation:
 
     @pytest.mark.parametrize(
         ("holdout", "message"),
-        [(16, "nothing to train on"), (40, "nothing to train on"), (0.01, "nothing to evaluate")],
+        [(16, "nothing of a dataset"), (40, "nothing of a dataset"), (0.01, "nothing to evaluate")],
     )
     def test_a_holdout_that_leaves_one_side_empty_is_refused(
         self, tmp_path: Path, holdout: float, message: str
@@ -346,6 +346,8 @@ class TestResuming:
         run = trained(tmp_path, algorithm, rows, **{**blocks, "training": training})
         weights = sorted(Path(run.output_dir).glob("*.safetensors"))[0]
         uninterrupted, losses = load_file(weights), logged(run, "loss")
+        metrics = Path(run.run_dir) / "metrics.jsonl"
+        lines = metrics.read_text().splitlines()
         weights.unlink()
         resumed = run.model_copy(
             update={"arguments": {**run.arguments, "resume_from_checkpoint": f"{run.output_dir}/checkpoint-2"}}
@@ -354,8 +356,10 @@ class TestResuming:
         after = load_file(weights)
         assert all(torch.equal(weight, after[name]) for name, weight in uninterrupted.items())
         assert logged(run, "loss") == losses
-        steps = [entry for entry in logged(run, "step") if entry]
-        assert steps == sorted(steps)
+        again = metrics.read_text().splitlines()
+        assert again[:2] == lines[:2], "the first two steps were not trained again"
+        assert [json.loads(line)["step"] for line in again] == [1, 2, 3, 4, 4]
+        assert again[2:] != lines[2:]
 
     @pytest.mark.parametrize(("made", "message"), [(True, "holds no checkpoint"), (False, "does not exist")])
     def test_what_is_no_checkpoint_is_told_before_anything_is_loaded(
