@@ -61,11 +61,14 @@ def _holds_no_result(run: CompiledRun) -> bool:
     folder, run_dir = Path(run.output_dir), Path(run.run_dir)
     if not folder.exists():
         return True
-    if any(path != run_dir for path in folder.iterdir()):
+    records = {run_dir, folder / "runs"}  # the second is tensorboard's
+    if any(path not in records for path in folder.iterdir()):
         return False
-    if not run_dir.exists() or (run_dir / COMPILED).is_file():
+    if (run_dir / COMPILED).is_file() or not any(folder.iterdir()):
         return True
-    return all(path.name == lock.NAME for path in run_dir.iterdir())  # the lock is the first thing that a run writes
+    own = run_dir.iterdir() if run_dir.is_dir() else ()
+    # The lock is the first thing that a run writes.
+    return [path.name for path in own] == [lock.NAME] and not (folder / "runs").exists()
 
 
 def demand_writable(folder: Path, setting: str) -> None:

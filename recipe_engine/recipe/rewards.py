@@ -71,8 +71,8 @@ class FunctionReward(Reward):
     path: Annotated[str, Field(min_length=1)]
     """Python file, inside the recipe's folder."""
     name: Annotated[str, Field(min_length=1)]
-    """Name of the function in the file, and in the metrics. Called as ``f(prompts=..., completions=..., **columns)`` with one list entry a
-    completion, it returns a number for each."""
+    """Name of the function in the file, and in the metrics. It is called as
+    ``f(prompts=..., completions=..., **columns)`` with one list entry a completion, and returns a number for each."""
     kwargs: dict[str, Any] = {}
     """Further keyword arguments of every call."""
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 import os
 from pathlib import Path
 
@@ -184,6 +185,8 @@ class TestNames:
     )
     def test_a_run_name_is_one_folder_under_models_whatever_it_holds(self, name: str, folder: str) -> None:
         assert file_name_of(name) == folder
+        run = compiled(f"{SFT}  run_name: {json.dumps(name, ensure_ascii=False)}\n")
+        assert (run.run_name, run.output_dir) == (name, os.path.abspath(f"models/{folder}"))
 
     def test_a_long_name_fits_into_a_file_name_with_the_time_added(self) -> None:
         assert len(file_name_of("験" * 200).encode()) <= 200
@@ -251,6 +254,9 @@ class TestArguments:
         assert compiled(SFT).arguments["max_length"] is None
         assert compiled(SFT + "  packing: true\n").arguments["max_length"] == 512
         assert "max_length" not in compiled(GRPO).arguments
+
+    def test_bars_are_the_engines_own(self) -> None:
+        assert compiled(SFT).arguments["disable_tqdm"] is True
 
     def test_a_single_loss_of_dpo_is_a_list_as_trl_has_it(self) -> None:
         text = SFT.replace("conversations", "preferences").replace("sft", "dpo") + "  loss_type: ipo\n"

@@ -57,6 +57,7 @@ class TestAFreeFolder:
     def test_so_is_one_where_a_run_failed_before_it_saved_anything(self, run: CompiledRun) -> None:
         write(run)
         (Path(run.run_dir) / "metrics.jsonl").write_text("{}\n")
+        (Path(run.output_dir) / "runs" / "host").mkdir(parents=True)  # tensorboard's
         demand_free(run, overwrite=False)
 
     def test_so_is_one_where_a_start_was_killed_early(self, run: CompiledRun) -> None:
@@ -82,7 +83,16 @@ class TestAFolderInUse:
         assert (folder / "run/metrics.jsonl").exists()
 
     @pytest.mark.parametrize("overwrite", [False, True])
-    @pytest.mark.parametrize("names", [["notes.txt"], ["run/notes.txt"], ["checkpoint-10/model.safetensors"]])
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ["notes.txt"],
+            ["run/notes.txt"],
+            ["runs/mine"],
+            ["runs/mine", "run/lock"],
+            ["checkpoint-10/model.safetensors"],
+        ],
+    )
     def test_files_of_others_are_never_touched(self, run: CompiledRun, names: list[str], overwrite: bool) -> None:
         for name in names:
             (Path(run.output_dir) / name).parent.mkdir(parents=True, exist_ok=True)

@@ -132,9 +132,8 @@ class TestSignals:
         assert time.monotonic() - began > 0.8
 
     def test_the_second_signal_kills_at_once(self, tmp_path: Path) -> None:
-        made = supervised(
-            tmp_path, f"{STUBBORN}start({STUBBORN!r} + 'tell(); time.sleep(300)', start_new_session=True).wait()"
-        )
+        code = f"{STUBBORN}start({STUBBORN!r} + 'tell(); time.sleep(300)', start_new_session=True).wait()"
+        made = supervised(tmp_path, code, grace=300)
         made.signal(signal.SIGINT, processes=3)
         time.sleep(0.5)
         assert made.process.poll() is None

@@ -266,6 +266,13 @@ class TestAdapters:
             with model.disable_adapter():
                 assert not torch.allclose(adapted, model(ids).logits)
 
+    @pytest.mark.parametrize("bits", ["load_in_4bit", "load_in_8bit"])
+    def test_quantized_weights_train_with_the_defaults_of_trl(self, tmp_path: Path, bits: str) -> None:
+        pytest.importorskip("bitsandbytes")
+        training = {**TWO_STEPS, "bf16": True, "gradient_checkpointing": True}
+        run = trained(tmp_path, "sft", CHATS, model_settings={**LORA, bits: True}, training=training)
+        assert all(weight.abs().sum() > 0 for name, weight in adapters(run).items() if "lora_B" in name)
+
     def test_adapters_are_trained_after_an_evaluation_in_4_bits(self, tmp_path: Path) -> None:
         pytest.importorskip("bitsandbytes")
         training = {**TWO_STEPS, "eval_strategy": "steps", "eval_steps": 1, "eval_on_start": True}
