@@ -61,9 +61,7 @@ def lock(run: CompiledRun) -> Lock:
     except LaunchError:
         os.close(descriptor)
         raise
-    held = Lock(descriptor)
-    held.name_holder(os.getpid())
-    return held
+    return Lock(descriptor)
 
 
 def _take(descriptor: int, run: CompiledRun) -> None:

@@ -97,6 +97,7 @@ def write_run_folder(run: CompiledRun, texts: Mapping[str, str], overwrite: bool
     held = lock.lock(run)
     try:
         _demand_contents(run, overwrite)
+        held.name_holder(os.getpid())
         return _write(run, texts), held
     except BaseException:
         held.release()

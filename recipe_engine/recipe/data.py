@@ -44,7 +44,7 @@ class DatasetEntry(Block):
     answer_column: str | None = None
     """Column of the reference answer that rewards compare with (default ``answer``)."""
     dataset_columns: list[str] | None = None
-    """Columns that the prompt templates may name. Default: all."""
+    """Columns that the prompt templates may name and that rewards read. Default: all."""
     weight: Annotated[float, Field(gt=0)] | None = None
     """Share of this dataset. Interleaving: its sampling weight. Concatenation: how many times its rows are taken
     (0.5: a random half; 2: twice). Default 1."""

@@ -144,7 +144,8 @@ class TestTheLock:
         code = (
             "import os, sys, time\nfrom recipe_engine.launch.lock import lock\n"
             "from recipe_engine.compiled import CompiledRun\n"
-            "held = lock(CompiledRun.model_validate_json(sys.argv[1]))\nprint('held', flush=True)\ntime.sleep(300)"
+            "held = lock(CompiledRun.model_validate_json(sys.argv[1]))\nheld.name_holder(os.getpid())\n"
+            "print('held', flush=True)\ntime.sleep(300)"
         )
         with subprocess.Popen(
             [sys.executable, "-c", code, run.model_dump_json()],
