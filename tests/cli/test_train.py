@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -19,6 +20,9 @@ from tests.launch.support import is_running, wait_for
 from tests.launch.trainings import command, environment, recipe, train
 
 from .support import recipe as cli
+
+NOTES = "a; touch pwned $(touch pwned) `touch pwned` 'b'"
+OVERRIDE = f"wandb.notes={json.dumps(NOTES)}"
 
 
 @pytest.fixture(autouse=True)
@@ -106,8 +110,9 @@ class TestATraining:
         folder = 'out "dir" $HOME;`x`'
         training = {"max_steps": 2, "output_dir": folder, "run_name": "a/b; touch pwned"}
         config = recipe("my recipe; touch pwned.yaml", model=adapter, training=training)
-        done = train(config)
+        done = train(config, OVERRIDE)
         assert done.returncode == 0, done.stdout
+        assert json.loads(Path(folder, "run/compiled.json").read_text())["wandb"]["notes"] == NOTES
         lines = done.stdout.splitlines()
         assert lines[0].startswith("a/b; touch pwned: sft of builtin/tiny-chat on the CPU; log logs/a-b- touch pwned-")
         ending = lines[lines.index("a/b; touch pwned: done") :]
@@ -130,7 +135,7 @@ class TestATraining:
 
     def test_in_the_background_outlives_its_shell_and_stops_as_it_said(self) -> None:
         config = recipe("long one.yaml", training={"max_steps": 100_000, "per_device_train_batch_size": 1})
-        line = shlex.join(command("train", "--config", str(config), "--num-gpus", "0", "--nohup"))
+        line = shlex.join(command("train", "--config", str(config), "--num-gpus", "0", "--nohup", OVERRIDE))
         shell = subprocess.run(
             ["bash", "-c", f"{line}; exit $?"],
             env=environment(),
@@ -159,6 +164,7 @@ class TestATraining:
         wait_for(lambda: not is_running(pid))
         assert "long one: stopped by SIGTERM; no checkpoint was saved\n" in log.read_text()
         assert not pid_file.exists()
+        assert not list(Path().rglob("pwned"))
 
     def test_in_the_background_that_dies_at_once_is_told_with_the_end_of_its_log(self) -> None:
         config = recipe("a.yaml", model={"eos_token": "<no such token>"})
