@@ -30,11 +30,10 @@ def inspect(
     """Show rendered rows with the trained tokens marked, lengths as a histogram, and what is dropped."""
     checked = check_or_exit(file, overrides or [], None)
     if find_spec("transformers") is None:
-        fail(
-            "T510",
-            "inspect renders rows with the model's tokenizer, and transformers is not installed",
-            "install it: pip install 'recipe-engine[train]'",
-        )
+        from recipe_engine.launch.errors import install_hint
+
+        message = "inspect renders rows with the model's tokenizer, and transformers is not installed"
+        fail("T510", message, install_hint("train"))
 
     from recipe_engine.compile import Options, compile_recipe
     from recipe_engine.launch.command import COMPILED, safe_path

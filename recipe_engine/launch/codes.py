@@ -99,7 +99,7 @@ them, deepspeed and bitsandbytes (extra `gpu`) and s3fs (extra `s3`).
 Fails:
     $ pip install recipe-engine && recipe inspect sft.yaml
 Passes:
-    $ pip install 'recipe-engine[train]' && recipe inspect sft.yaml
+    $ pip install -e ".[train]" -c constraints.txt && recipe inspect sft.yaml
 """,
     """T511 checkpoint-missing (error)
 

@@ -11,3 +11,8 @@ class LaunchError(Exception):
         self.code = code
         self.message = message
         self.hint = hint
+
+
+def install_hint(extra: str) -> str:
+    """What to type for packages of an extra that are not installed."""
+    return f'in the checkout of recipe-engine: .venv/bin/pip install -e ".[{extra}]" -c constraints.txt'

@@ -13,7 +13,7 @@ from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.errors import DataError
 from recipe_engine.data.location import locate
 from recipe_engine.data.mixture import count_rows, demand_enough_rows
-from recipe_engine.launch.errors import LaunchError
+from recipe_engine.launch.errors import LaunchError, install_hint
 from recipe_engine.launch.gpus import demand_gpus
 from recipe_engine.launch.paths import shorten
 from recipe_engine.launch.run import log_folder
@@ -47,8 +47,8 @@ def preflight(run: CompiledRun, overwrite: bool) -> None:
 def _demand_packages(run: CompiledRun) -> None:
     for package, extra, what in _packages(run):
         if find_spec(package) is None:
-            hint = f"install it: pip install 'recipe-engine[{extra}]'"
-            raise LaunchError("T510", f"{what} needs the package {package}, which is not installed", hint)
+            message = f"{what} needs the package {package}, which is not installed"
+            raise LaunchError("T510", message, install_hint(extra))
 
 
 def _packages(run: CompiledRun) -> Iterator[tuple[str, str, str]]:

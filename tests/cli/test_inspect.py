@@ -82,4 +82,4 @@ def test_without_transformers_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
     result = recipe("inspect", "a.yaml")
     assert result.exit_code == 1
     assert "error[T510]" in result.stderr
-    assert "pip install 'recipe-engine[train]'" in result.stderr
+    assert '-e ".[train]" -c constraints.txt' in result.stderr

@@ -71,7 +71,8 @@ class TestPackages:
         error = refused(compiled(text, options=Options(gpus=1)))
         assert error.code == "T510"
         assert f"{what} needs the package {package}, which is not installed" in error.message
-        assert error.hint == f"install it: pip install 'recipe-engine[{extra}]'"
+        assert error.hint is not None
+        assert f'-e ".[{extra}]" -c constraints.txt' in error.hint
 
     def test_packages_that_the_run_does_not_need_may_be_missing(
         self, run: CompiledRun, monkeypatch: pytest.MonkeyPatch
