@@ -13,6 +13,9 @@ from recipe_engine.recipe.rewards import REWARDS, Reward
 from recipe_engine.recipe.tracking import WandbBlock
 from recipe_engine.recipe.upload import S3Block
 
+FINISHED = "finished"
+"""Name of the file in the run's folder that a worker writes last, when the model is saved."""
+
 
 class CompiledRun(Block):
     """Everything a worker needs, with every path absolute and every default resolved."""

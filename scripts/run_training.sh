@@ -21,8 +21,8 @@ train extra is installed in it; else .venv is made with Python 3.11 or 3.12 and 
 first start installs 2 to 6 GB. pip is asked for torch first and by itself, and heeds PIP_INDEX_URL, PIP_EXTRA_INDEX_URL
 and PIP_FIND_LINKS: on a machine without a GPU, point one of them at a CPU build of torch.
 
-Exit status: 0 trained, 1 the recipe has mistakes, 2 wrong usage or no environment can be made, 3 a bug in the engine
-(with a log file), 130 interrupted, 143 preempted and saved.
+Exit status: 0 trained, 1 the recipe has mistakes or the run failed, 2 wrong usage or no environment can be made, 3 a
+bug in the engine (with a log file), 130 interrupted, 143 stopped by SIGTERM; 128 + n where signal n ended it.
 END
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -45,6 +46,12 @@ def main() -> None:
     except BrokenPipeError:
         # The reader (head, less) left: there is nobody to tell, and the interpreter must not try at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FINDINGS)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EIO, errno.EDQUOT}:
+            sys.exit(_report_bug())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"recipe: the output cannot be written: {error.strerror}", file=sys.stderr)
         sys.exit(EXIT_FINDINGS)
     except Exception:  # noqa: BLE001 # the one place that turns a bug into a report
         sys.exit(_report_bug())

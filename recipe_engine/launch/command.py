@@ -58,7 +58,9 @@ def worker_environment(run: CompiledRun) -> dict[str, str]:
     if run.gpus > 0:
         return environment | {"CUDA_VISIBLE_DEVICES": visible_devices(run.gpus)}
     threads = str(max(_cores() // run.processes, 1))
-    return {"OMP_NUM_THREADS": threads} | environment | {"CUDA_VISIBLE_DEVICES": ""}
+    # Passive: threads that spin while they wait slow everything down on cores that other programs use too.
+    defaults = {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
+    return defaults | environment | {"CUDA_VISIBLE_DEVICES": ""}
 
 
 def safe_path() -> dict[str, str]:

@@ -15,6 +15,8 @@ from recipe_engine.launch.supervise import EXIT_INTERRUPTED, EXIT_TERMINATED
 
 _EXIT_HUNG_UP = 128 + signal.SIGHUP
 _EXIT_KILLED = 128 + signal.SIGKILL
+EXIT_UNFINISHED = 1
+"""Exit code of a run whose worker ended without an error and without a model."""
 _TAIL_BYTES = 1 << 16
 _WORKER_KILLED = re.compile(rb"exitcode\s*: -9\b")
 """How torch's launcher reports a worker that SIGKILL ended; its own exit code is 1 whatever happened."""
@@ -95,5 +97,7 @@ def _tail(log: Path) -> bytes:
 
 
 def _left(run: CompiledRun) -> str:
-    checkpoints = sorted(Path(run.output_dir).glob("checkpoint-*"), key=lambda path: path.stat().st_mtime)
+    # The trainer writes its state last: a checkpoint without it was cut off while being written.
+    whole = [state.parent for state in Path(run.output_dir).glob("checkpoint-*/trainer_state.json")]
+    checkpoints = sorted(whole, key=lambda path: path.stat().st_mtime)
     return f"the newest checkpoint is {shorten(checkpoints[-1])}" if checkpoints else "no checkpoint was saved"

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 from recipe_engine.compile import file_name_of
-from recipe_engine.compiled import CompiledRun
+from recipe_engine.compiled import FINISHED, CompiledRun
 from recipe_engine.launch.command import worker_command, worker_environment
-from recipe_engine.launch.ending import ending_lines
+from recipe_engine.launch.ending import EXIT_UNFINISHED, ending_lines
 from recipe_engine.launch.supervise import supervise
 from recipe_engine.launch.tee import Screen
 
@@ -38,7 +38,13 @@ def run_to_end(run: CompiledRun, log: Path, *, to_screen: bool = True) -> int:
 
     Without ``to_screen`` this process's own output is the log.
     """
+    finished = Path(run.run_dir, FINISHED)
+    finished.unlink(missing_ok=True)
     code = supervise(worker_command(run), worker_environment(run), log if to_screen else None)
+    if code == 0 and not finished.is_file():  # something, such as a reward that exits, ended the worker early
+        code = EXIT_UNFINISHED
+        with log.open("ab") as stream:
+            stream.write(b"error: the worker ended early, without a reason, and saved no model\n")
     ending = ("\n" + "\n".join(ending_lines(run, log, code)) + "\n").encode(errors="backslashreplace")
     if to_screen:
         with log.open("ab") as stream:

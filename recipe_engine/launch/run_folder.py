@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from recipe_engine.compiled import CompiledRun
+from recipe_engine.diagnostics.redact import redact
 from recipe_engine.launch import lock
 from recipe_engine.launch.command import COMPILED
 from recipe_engine.launch.errors import LaunchError
@@ -113,7 +114,7 @@ def _write(run: CompiledRun, texts: Mapping[str, str]) -> Path:
     (folder / "recipe").mkdir(exist_ok=True)
     for index, (name, text) in enumerate(texts.items()):
         label = Path(name).name if not name.startswith("<") else "overrides.txt"
-        (folder / "recipe" / f"{index}-{label}").write_text(text, encoding="utf-8")
+        (folder / "recipe" / f"{index}-{label}").write_text(redact(text), encoding="utf-8")
     return compiled
 
 

@@ -38,12 +38,28 @@ ENGINE_ARGUMENTS = frozenset(
 )
 
 
+# Names that are close to one of ours and mean something else: a misspelling is corrected, a choice is not.
+FOREIGN_ALGORITHMS = {
+    "orpo": "ORPO is not supported yet",
+    "cpo": "CPO is not supported yet",
+    "ipo": "IPO is a loss of dpo here: write algorithm: dpo and loss_type: ipo",
+    "dapo": "DAPO is grpo with loss_type: dapo, epsilon_high: 0.28 and more; its dynamic sampling is not supported yet",
+    "gpo": "GPO is not supported",
+    "rpo": "RPO is not supported; dpo with loss_type: [sigmoid, sft] is close to it",
+    "pt": "pre-training on plain text is called cpt here",
+}
+
+
 def read_training(report: Report) -> tuple[TrainingBlock, Block, dict[str, Any]] | None:
     """The three parts of the ``training`` block; none, with findings, where it is not valid."""
     tree: dict[str, Any] = dict(report.document.tree["training"])
     name = tree.get("algorithm")
     if name is None:
         report.add("R202", "error", ("training",), "training lacks the key `algorithm`", at_key=True)
+        return None
+    if isinstance(name, str) and name in FOREIGN_ALGORITHMS:
+        message = f"training.algorithm is {name}: {FOREIGN_ALGORITHMS[name]}"
+        report.add("R204", "error", ("training", "algorithm"), message, hint=f"it must be one of {', '.join(NAMES)}")
         return None
     if name not in NAMES:
         report_choice(report, ("training", "algorithm"), name, list(NAMES))

@@ -17,7 +17,7 @@ from transformers import PrinterCallback, ProgressCallback
 from transformers.trainer import TRAINER_STATE_NAME
 
 from recipe_engine.algorithms.grpo import prompt_limit_of
-from recipe_engine.compiled import CompiledRun
+from recipe_engine.compiled import FINISHED, CompiledRun
 from recipe_engine.runtime import model as loading
 from recipe_engine.runtime.callbacks.metrics import MetricsFile, read_metrics
 from recipe_engine.runtime.callbacks.progress import Progress
@@ -139,6 +139,7 @@ def finish(run: CompiledRun, say: Any) -> None:
         raise RunError(f"training ended, and no weights were saved in {saved}")
     draw(read_metrics(Path(run.run_dir) / "metrics.jsonl"), Path(run.run_dir) / "loss.png", run.run_name)
     upload_model(run, say)
+    Path(run.run_dir, FINISHED).touch()
 
 
 def _trainer_class(run: CompiledRun) -> Any:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from recipe_engine.compiled import CompiledRun
+from recipe_engine.compiled import FINISHED, CompiledRun
 from recipe_engine.launch import background
 from recipe_engine.launch.background import start_in_background, watch_start
 from recipe_engine.launch.detached import pid_file_of
@@ -116,10 +116,17 @@ def test_it_keeps_the_lock_after_the_command_that_started_it_has_ended(run: Comp
 
 
 def test_a_good_end_is_in_the_log_with_the_next_command(run: CompiledRun, start: type[Started]) -> None:
-    started = start(run, "pass")
+    started = start(run, f"open({str(Path(run.run_dir, FINISHED))!r}, 'w').close()")
     assert started.process.wait(timeout=30) == 0
     assert "recipe: done\n" in started.log.read_text()
     assert not pid_file_of(started.log).exists()
+
+
+def test_a_worker_that_ends_early_without_an_error_is_no_success(run: CompiledRun, start: type[Started]) -> None:
+    started = start(run, "pass")
+    assert started.process.wait(timeout=30) == 1
+    assert "error: the worker ended early" in started.log.read_text()
+    assert "done" not in started.log.read_text()
 
 
 @pytest.mark.parametrize(("worker", "code"), [("os._exit(5)", 5), ("os.kill(os.getpid(), 9)", 137)])
@@ -152,7 +159,7 @@ def test_watching_does_not_last_for_ever(
 def test_names_are_never_interpreted(name: str, start: type[Started]) -> None:
     file = f"{name}.yaml"
     run = compiled(SFT, file=file)
-    started = start(run, "pass")
+    started = start(run, f"open({str(Path(run.run_dir, FINISHED))!r}, 'w').close()")
     assert started.process.wait(timeout=30) == 0
     assert started.log.read_text().startswith(f"worker {run.run_dir}/compiled.json\n")
     assert not list(Path.cwd().rglob("pwned"))

@@ -127,7 +127,7 @@ class TestABadEnd:
         log.write_text("error: no row of x is left\n  raise data.max_length\nTraceback ...\n" + ELASTIC.format(code=1))
         assert "  error    no row of x is left" in ending_lines(run, log, 1)
 
-    def test_the_newest_checkpoint_is_named(self, run: CompiledRun, log: Path) -> None:
-        trained(run, "checkpoint-20/x", "checkpoint-100/x")
+    def test_the_newest_whole_checkpoint_is_named(self, run: CompiledRun, log: Path) -> None:
+        trained(run, "checkpoint-20/trainer_state.json", "checkpoint-100/trainer_state.json", "checkpoint-120/x")
         os.utime(Path(run.output_dir) / "checkpoint-20", (1, 1))
         assert ending_lines(run, log, 143)[0].endswith("; the newest checkpoint is models/recipe/checkpoint-100")

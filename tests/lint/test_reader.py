@@ -552,3 +552,15 @@ def test_a_recipe_of_the_native_dialect_has_no_errors(name: str, expected: tuple
 def test_that_gspo_recipe_fits_2_gpus_or_more_but_not_1() -> None:
     file = FIXTURES / "recipes" / "fai_rl_gspo.yaml"
     assert [check(file, gpus=gpus).has_errors for gpus in (1, 2, 4, 8)] == [True, False, False, False]
+
+
+@pytest.mark.parametrize(("name", "said"), [("orpo", "not supported"), ("dapo", "loss_type: dapo"), ("pt", "cpt")])
+def test_an_algorithm_of_another_framework_is_not_taken_for_a_misspelling(name: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(
+        "model: {base_model_name: a/b}\ndata: {datasets: [{name: c/d}]}\ntraining: {algorithm: " + name + "}\n",
+        encoding="utf-8",
+    )
+    (found,) = [diagnostic for diagnostic in check(file).diagnostics if diagnostic.code == "R204"]
+    assert said in found.message
+    assert found.fix is None
