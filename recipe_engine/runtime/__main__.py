@@ -48,10 +48,10 @@ def train_run(compiled: Path) -> int:
         return _end(1, run, error)
     except KeyboardInterrupt as error:
         return _end(EXIT_INTERRUPTED, run, error)
-    except Exception as error:
-        if run.processes == 1:
-            raise
+    except Exception as error:  # noqa: BLE001 # the last to see it: said with its traceback, exit code 1
         traceback.print_exc()
+        first_line = next(iter(str(error).splitlines()), "")
+        print(f"error: {type(error).__name__}: {first_line}", file=sys.stderr)  # what the ending repeats
         return _end(1, run, error)
 
 
