@@ -67,9 +67,12 @@ def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Comp
         model=_absolute_model(recipe),
         data=_absolute_data(recipe),
         rewards=list(rewards),
+        thinking=recipe.thinking,
         trainer=chosen.trainer,
         config=chosen.config,
+        config_class=chosen.config_class or f"trl:{chosen.config}",
         arguments=arguments,
+        settings=recipe.settings.model_dump() if chosen.own_settings else {},
         wandb=recipe.wandb.model_copy(update={"name": recipe.wandb.name or run_name}),
         s3=recipe.s3,
         allow_reward_code=options.allow_reward_code,
@@ -106,13 +109,14 @@ def _arguments(
 
     for name, value in recipe.settings.model_dump().items():
         given = _origin(document, "training", name)
-        if given or value != catalogue[name]["default"]:
+        if name in chosen.own_settings:
+            origins[name] = given or f"default of {chosen.name}"
+        elif given or value != catalogue[name]["default"]:
             put(name, value, given or f"default of {chosen.name}")
     for name, value in recipe.arguments.items():
         put(name, value, _origin(document, "training", name) or "recipe")
-    for name, value in chosen.derived(recipe).items():
-        given = _origin(document, "training", name)
-        put(name, value, given or "engine: data.max_length less data.max_prompt_length")
+    for name, (value, why) in chosen.derived(recipe).items():
+        put(name, value, _origin(document, "training", name) or f"engine: {why}")
     if isinstance(arguments.get("loss_type"), str) and catalogue["loss_type"]["schema"].get("type") == "array":
         arguments["loss_type"] = [arguments["loss_type"]]
 

@@ -10,6 +10,7 @@ from recipe_engine.recipe.base import Block
 from recipe_engine.recipe.data import DataBlock
 from recipe_engine.recipe.model import ModelBlock
 from recipe_engine.recipe.rewards import REWARDS, Reward
+from recipe_engine.recipe.thinking import ThinkingBlock
 from recipe_engine.recipe.tracking import WandbBlock
 from recipe_engine.recipe.upload import S3Block
 
@@ -41,12 +42,17 @@ class CompiledRun(Block):
     model: ModelBlock
     data: DataBlock
     rewards: list[SerializeAsAny[Reward]]
+    thinking: ThinkingBlock | None
     trainer: str
     """Class that trains, as ``module:Class``."""
     config: str
-    """TRL config class that holds ``arguments``."""
+    """TRL config class whose names ``arguments`` has."""
+    config_class: str
+    """Class that is made of ``arguments``, as ``module:Class``: ``config``, or one that is derived from it."""
     arguments: dict[str, Any]
     """Keyword arguments of the TRL config. What is not here keeps TRL's default."""
+    settings: dict[str, Any]
+    """Settings of the algorithm, where some are no argument of the TRL config: the trainer is given them all."""
     wandb: WandbBlock
     s3: S3Block
     allow_reward_code: bool = False

@@ -205,7 +205,7 @@ def _training(name: str, blocks: Mapping[str, Schema]) -> Schema:
     arguments = {
         key: {"$ref": f"#/definitions/{config}/properties/{key}"}
         for key in trl_arguments(chosen.config)
-        if _is_open(key)
+        if _is_open(key) and chosen.takes(key)
         for config in [_owner(chosen.config, key)]
     }
     properties = {**shared, **arguments, **settings, **foreign}

@@ -24,7 +24,14 @@ import trl
 from transformers import TrainingArguments
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipe_engine" / "schemas" / "trl"
-CONFIGS: list[type] = [trl.SFTConfig, trl.DPOConfig, trl.GRPOConfig]
+CONFIGS: list[type] = [
+    trl.SFTConfig,
+    trl.DPOConfig,
+    trl.KTOConfig,
+    trl.RewardConfig,
+    trl.GRPOConfig,
+    trl.DistillationConfig,
+]
 
 # What TRL checks only in training, or not at all. check_choices() holds each value against the trainer's source.
 CHOICES: dict[tuple[str, str], list[Any]] = {

@@ -2,37 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
 
 from recipe_engine.recipe.base import Block
 from recipe_engine.recipe.data import RowShape
 from recipe_engine.recipe.root import Recipe
+from recipe_engine.schemas import trl_arguments
+
+Sampling = Literal["none", "rows", "groups"]
+"""Whether completions are sampled in training: not, one for each row of a batch, or in groups of ``num_generations``
+as GRPO does, several rounds of sampling and several optimizer steps apart."""
+Task = Literal["causal_lm", "sequence_classification"]
 
 
-@dataclass(frozen=True, slots=True)
+class Derived(NamedTuple):
+    """An argument that follows from elsewhere in the recipe, and why."""
+
+    value: Any
+    why: str
+
+
+@dataclass(frozen=True)
 class Algorithm:
-    """A training algorithm: its settings, the rows it takes, and how it becomes arguments of a TRL trainer."""
+    """A training algorithm: its settings, the rows it takes, and how it becomes arguments of a trainer."""
 
     name: str
     summary: str
     settings: type[Block]
-    """Its settings: each is an argument of ``config`` of the same name, here with a documented type and range."""
+    """Its settings. One that bears the name of an argument of ``config`` is that argument, here with a documented type
+    and range; the others are given to the trainer as ``settings``."""
     config: str
     """TRL config class, such as ``DPOConfig``: its other arguments may stand in ``training`` too."""
     trainer: str
     """Class that trains, as ``module:Class``."""
     shapes: tuple[RowShape, ...]
     """Row shapes it can be trained on."""
-    derived: Callable[[Recipe], dict[str, Any]]
-    """Arguments that follow from other blocks of the recipe."""
+    derived: Callable[[Recipe], Mapping[str, Derived]] = lambda recipe: {}
+    """Arguments that follow from other blocks of the recipe, or from settings that are no argument themselves."""
+    config_class: str = ""
+    """Class that the worker makes of the arguments, as ``module:Class``. Default: ``config``, from TRL."""
+    unused: frozenset[str] = frozenset()
+    """Arguments of ``config`` that this algorithm does not read: naming one in a recipe is an error."""
+    task: Task = "causal_lm"
+    """What kind of model is trained."""
+    sampling: Sampling = "none"
     reward_driven: bool = False
-    """Whether completions are sampled and scored by the ``rewards``."""
+    """Whether completions are scored by the ``rewards``."""
     learning_rates: tuple[float, float] = (1e-7, 1e-3)
     """The usual range for training all weights; outside it a warning is given."""
 
+    @cached_property
+    def own_settings(self) -> frozenset[str]:
+        """Settings that are no argument of the TRL config: the trainer is given them."""
+        return frozenset(self.settings.model_fields) - trl_arguments(self.config).keys()
 
-def no_derived_arguments(recipe: Recipe) -> dict[str, Any]:
-    """For algorithms all of whose arguments stand in the ``training`` block."""
-    return {}
+    def takes(self, argument: str) -> bool:
+        """Whether an argument of the TRL config means anything here."""
+        return argument in trl_arguments(self.config) and argument not in self.unused

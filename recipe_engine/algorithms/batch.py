@@ -66,19 +66,19 @@ def round_of(argument: Argument, processes: int) -> Round:
     return Round(argument("num_generations"), completions, micro_batches, argument("num_iterations"))
 
 
-def rows_needed(argument: Argument, processes: int, samples: bool) -> int:
+def rows_needed(argument: Argument, processes: int, groups: bool) -> int:
     """The fewest rows that make one micro-batch; with fewer, TRL trains for no step and reports success.
 
-    ``samples`` says whether the algorithm samples completions: then a whole round of prompts is needed.
+    ``groups`` says whether the algorithm samples in groups: then a whole round of prompts is needed.
     """
-    if samples:
+    if groups:
         return round_of(argument, processes).prompts
     return batch_of(argument, processes).micro if argument("dataloader_drop_last") else 1
 
 
-def micro_batches_of(argument: Argument, processes: int, samples: bool, rows: int) -> int:
+def micro_batches_of(argument: Argument, processes: int, groups: bool, rows: int) -> int:
     """Micro-batches of one pass over ``rows`` rows, as each process counts them."""
-    if samples:
+    if groups:
         sampling = round_of(argument, processes)
         rounds = rows // sampling.prompts if sampling.prompts else 0
         return rounds * sampling.micro_batches * sampling.passes

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from recipe_engine.algorithms.base import Algorithm, no_derived_arguments
+from recipe_engine.algorithms.base import Algorithm
 from recipe_engine.recipe.base import Block
 
 
@@ -30,6 +30,5 @@ ALGORITHM = Algorithm(
     config="SFTConfig",
     trainer="trl:SFTTrainer",
     shapes=("text",),
-    derived=no_derived_arguments,
     learning_rates=(1e-7, 1e-3),
 )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from recipe_engine.algorithms.base import Algorithm, no_derived_arguments
+from recipe_engine.algorithms.base import Algorithm
 from recipe_engine.recipe.base import Block
 
 DpoLoss = Literal[
@@ -52,6 +52,5 @@ ALGORITHM = Algorithm(
     config="DPOConfig",
     trainer="recipe_engine.runtime.trainers.dpo:PreparedDPOTrainer",
     shapes=("preference",),
-    derived=no_derived_arguments,
     learning_rates=(1e-8, 1e-5),
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from recipe_engine.algorithms.base import Algorithm
+from recipe_engine.algorithms.base import Algorithm, Derived
 from recipe_engine.recipe.base import Block
 from recipe_engine.recipe.data import DataBlock
 from recipe_engine.recipe.rewards import ExactMatchReward, Reward
@@ -43,10 +43,12 @@ class GrpoSettings(Block):
     """Divide advantages by the standard deviation within the group, the batch, or not (Dr. GRPO)."""
 
 
-def completion_length(recipe: Recipe) -> dict[str, Any]:
+def completion_length(recipe: Recipe) -> dict[str, Derived]:
     """The longest completion, where the recipe does not name it: what ``data.max_length`` leaves over the prompt."""
-    given = recipe.argument("max_completion_length")
-    return {"max_completion_length": given or recipe.data.max_length - prompt_limit_of(recipe.data, None)}
+    length = recipe.argument("max_completion_length")
+    if length is None:
+        length = recipe.data.max_length - prompt_limit_of(recipe.data, None)
+    return {"max_completion_length": Derived(length, "data.max_length less data.max_prompt_length")}
 
 
 def prompt_limit_of(data: DataBlock, max_completion_length: int | None) -> int:
@@ -76,6 +78,7 @@ ALGORITHM = Algorithm(
     trainer="recipe_engine.runtime.trainers.grpo:RewardedGRPOTrainer",
     shapes=("prompt",),
     derived=completion_length,
+    sampling="groups",
     reward_driven=True,
     learning_rates=(1e-8, 1e-4),
 )

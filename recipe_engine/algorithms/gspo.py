@@ -31,6 +31,7 @@ ALGORITHM = Algorithm(
     trainer="recipe_engine.runtime.trainers.grpo:RewardedGRPOTrainer",
     shapes=("prompt",),
     derived=completion_length,
+    sampling="groups",
     reward_driven=True,
     learning_rates=(1e-8, 1e-4),
 )

@@ -29,6 +29,7 @@ def plan_as_text(plan: dict[str, Any]) -> str:
         ("evaluation", _evaluation(plan)),
         ("batch", _batch(plan)),
         ("rewards", [_reward(reward) for reward in plan["rewards"]]),
+        (f"settings of {plan['algorithm']}", _table([_argument(one) for one in plan["settings"]])),
         (f"{plan['config']} for {plan['trainer']}", _arguments(plan)),
         ("command", [shlex.join(shorten(part) for part in plan["command"])]),
         ("writes", _table([(label, shorten(path)) for label, path in plan["writes"].items()])),
@@ -108,11 +109,15 @@ def _reward(reward: dict[str, Any]) -> str:
 
 
 def _arguments(plan: dict[str, Any]) -> list[str]:
-    rows = [(a["name"], _shown(a["value"]), _origin(a["origin"])) for a in plan["arguments"]]
+    rows = [_argument(one) for one in plan["arguments"]]
     defaults = plan["defaults"]
     telling = [name for name in _TELLING if name in defaults]
     rows += [(name, _shown(defaults[name]), "default of TRL") for name in telling]
     return [*_table(rows), f"and {len(defaults) - len(telling)} more at TRL's defaults (--json lists them)"]
+
+
+def _argument(argument: dict[str, Any]) -> tuple[str, str, str]:
+    return argument["name"], _shown(argument["value"]), _origin(argument["origin"])
 
 
 def _origin(origin: str) -> str:

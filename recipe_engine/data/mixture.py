@@ -105,12 +105,12 @@ def demand_rows(rows: int, algorithm: Algorithm, argument: Argument, processes: 
     Raises:
         DataError: they do not (D410). TRL would train for no step, and report success.
     """
-    needed = rows_needed(argument, processes, algorithm.reward_driven)
+    needed = rows_needed(argument, processes, algorithm.sampling == "groups")
     if rows >= needed:
         return
     batch = batch_of(argument, processes)
     on = "" if processes == 1 else f" x {processes} processes"
-    if algorithm.reward_driven:
+    if algorithm.sampling == "groups":
         sampling = round_of(argument, processes)
         why = (
             f"one round of sampling takes {needed} prompts ({batch.per_device} completions per device{on}"
@@ -136,7 +136,7 @@ def demand_enough_rows(
     """
     if is_random(entries, data):
         return
-    needed = rows_needed(argument, processes, algorithm.reward_driven)
+    needed = rows_needed(argument, processes, algorithm.sampling == "groups")
     few = mixed_rows(count_rows(entries, data, algorithm.shapes, limit=4 * needed), data)
     if few is not None and few < needed:
         rows = mixed_rows(count_rows(entries, data, algorithm.shapes), data)

@@ -13,7 +13,7 @@ from recipe_engine.lint.report import Report, dotted, rename_key, shown
 from recipe_engine.lint.training import read_training
 from recipe_engine.recipe.base import Block
 from recipe_engine.recipe.rewards import REWARDS, Reward
-from recipe_engine.recipe.root import BLOCKS, REQUIRED_BLOCKS, Recipe
+from recipe_engine.recipe.root import ABSENT_BLOCKS, BLOCKS, REQUIRED_BLOCKS, Recipe
 from recipe_engine.recipe.training import TrainingBlock
 from recipe_engine.source import Document, Mark, Path
 
@@ -35,7 +35,7 @@ def read_recipe(report: Report) -> Recipe | None:
     blocks = {name: _read_block(report, name) for name in BLOCKS if name != "training"}
     rewards = _read_rewards(report)
     training = _read_training(report)
-    if report.has_errors or training is None or any(block is None for block in blocks.values()):
+    if report.has_errors or training is None or any(blocks[name] is None for name in blocks.keys() - {*ABSENT_BLOCKS}):
         return None
     shared, settings, arguments = training
     return Recipe(training=shared, settings=settings, arguments=arguments, rewards=rewards, **blocks)  # type: ignore[arg-type]
@@ -53,7 +53,7 @@ def _read_training(report: Report) -> tuple[TrainingBlock, Block, dict[str, Any]
 def _read_block(report: Report, name: str) -> Block | None:
     value = report.document.tree.get(name)
     if value is None:
-        return None if name in REQUIRED_BLOCKS else BLOCKS[name]()
+        return None if name in REQUIRED_BLOCKS + ABSENT_BLOCKS else BLOCKS[name]()
     return validate(report, (name,), BLOCKS[name], value)
 
 

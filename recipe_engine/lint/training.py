@@ -118,13 +118,14 @@ def _leave_out(report: Report, tree: dict[str, Any], key: str) -> None:
 def _check_argument(report: Report, key: str, value: Any, chosen: Algorithm, catalogue: dict[str, Argument]) -> None:
     path = ("training", key)
     argument = catalogue.get(key)
-    if argument is None or key in ENGINE_ARGUMENTS:
+    if argument is None or key in ENGINE_ARGUMENTS or not chosen.takes(key):
         owners = [name for name in NAMES if _takes(name, key)]
         if owners:
             message = f"`{key}` is a setting of {', '.join(owners)}; {chosen.name} does not take it"
             report.add("R208", "error", path, message, at_key=True, hint="remove it")
             return
-        known = {*TrainingBlock.model_fields, *chosen.settings.model_fields, *(catalogue.keys() - ENGINE_ARGUMENTS)}
+        arguments = {name for name in catalogue.keys() - ENGINE_ARGUMENTS if chosen.takes(name)}
+        known = {*TrainingBlock.model_fields, *chosen.settings.model_fields, *arguments}
         report_unknown_key(report, path, known, f"`recipe schema --algorithm {chosen.name}` lists what it takes")
         return
     schema = argument["schema"]
@@ -148,4 +149,4 @@ def _check_argument(report: Report, key: str, value: Any, chosen: Algorithm, cat
 
 def _takes(name: str, key: str) -> bool:
     other = algorithm(name)
-    return key in other.settings.model_fields or (key in trl_arguments(other.config) and key not in ENGINE_ARGUMENTS)
+    return key in other.settings.model_fields or (other.takes(key) and key not in ENGINE_ARGUMENTS)

@@ -42,8 +42,8 @@ def _total(run: CompiledRun, rows: int | None) -> int | None:
     given: int = argument("max_steps")
     if rows is None or splits_rows(run):
         return given if given > 0 else None
-    samples = algorithm(run.algorithm).reward_driven
-    micro_batches = micro_batches_of(argument, run.processes, samples, rows)
+    groups = algorithm(run.algorithm).sampling == "groups"
+    micro_batches = micro_batches_of(argument, run.processes, groups, rows)
     if micro_batches == 0 or given > 0:
         return given if micro_batches else 0
     accumulation: int = argument("gradient_accumulation_steps")
@@ -78,4 +78,4 @@ def drops_overlong_rows(run: CompiledRun) -> bool:
     if overlong is None:
         return not splits_rows(run)
     # A cut may take every trained token of a row, which is then dropped; a prompt is only ever shortened.
-    return overlong == "drop" or (overlong != "error" and not algorithm(run.algorithm).reward_driven)
+    return overlong == "drop" or (overlong != "error" and algorithm(run.algorithm).sampling == "none")

@@ -46,7 +46,7 @@ def plan_as_data(compilation: Compilation, command: list[str]) -> Plan:
         "drops_overlong_rows": drops_overlong_rows(run),
         "batch": _batch(run),
         "steps": asdict(steps_of(run, rows)),
-        **({"generation": _generation(run)} if chosen.reward_driven else {}),
+        **({"generation": _generation(run)} if chosen.sampling == "groups" else {}),
         "trainer": run.trainer,
         "config": run.config,
         "arguments": [
@@ -55,8 +55,12 @@ def plan_as_data(compilation: Compilation, command: list[str]) -> Plan:
         "defaults": {
             name: argument["default"]
             for name, argument in trl_arguments(run.config).items()
-            if name not in run.arguments
+            if name not in run.arguments and chosen.takes(name)
         },
+        "settings": [
+            {"name": name, "value": run.settings[name], "origin": compilation.origins[name]}
+            for name in sorted(chosen.own_settings)
+        ],
         "rewards": [reward.model_dump() for reward in run.rewards],
         "report_to": run.arguments["report_to"],
         "command": command,

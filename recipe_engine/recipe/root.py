@@ -11,6 +11,7 @@ from recipe_engine.recipe.data import DataBlock
 from recipe_engine.recipe.launch import LaunchBlock
 from recipe_engine.recipe.model import ModelBlock
 from recipe_engine.recipe.rewards import Reward
+from recipe_engine.recipe.thinking import ThinkingBlock
 from recipe_engine.recipe.tracking import WandbBlock
 from recipe_engine.recipe.training import TrainingBlock
 from recipe_engine.recipe.upload import S3Block
@@ -31,6 +32,7 @@ class Recipe:
     settings: Block
     arguments: Mapping[str, Any]
     rewards: tuple[Reward, ...]
+    thinking: ThinkingBlock | None
     launch: LaunchBlock
     wandb: WandbBlock
     s3: S3Block
@@ -46,8 +48,11 @@ BLOCKS: dict[str, type[Block]] = {
     "model": ModelBlock,
     "data": DataBlock,
     "training": TrainingBlock,
+    "thinking": ThinkingBlock,
     "launch": LaunchBlock,
     "wandb": WandbBlock,
     "s3": S3Block,
 }
 REQUIRED_BLOCKS = ("model", "data", "training")
+ABSENT_BLOCKS = ("thinking",)
+"""Blocks whose absence is not the same as their defaults."""

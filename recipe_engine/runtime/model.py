@@ -18,6 +18,7 @@ from peft import LoraConfig
 from transformers import BitsAndBytesConfig
 from transformers.utils import is_flash_attn_2_available, is_flash_attn_3_available
 
+from recipe_engine.algorithms.base import Task
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.location import locate
 from recipe_engine.recipe.model import ModelBlock
@@ -157,12 +158,12 @@ def quantization(model: ModelBlock) -> BitsAndBytesConfig | None:
     return None
 
 
-def adapter(model: ModelBlock) -> LoraConfig | None:
+def adapter(model: ModelBlock, task: Task = "causal_lm") -> LoraConfig | None:
     """The LoRA adapter to train, if there is one."""
     if not model.use_lora:
         return None
     return LoraConfig(
-        task_type="CAUSAL_LM",
+        task_type="CAUSAL_LM" if task == "causal_lm" else "SEQ_CLS",
         r=model.lora_r,
         lora_alpha=_whole(model.lora_alpha),
         lora_dropout=model.lora_dropout,

@@ -11,11 +11,11 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
-import trl
 from accelerate import PartialState
 from transformers import PrinterCallback, ProgressCallback
 from transformers.trainer import TRAINER_STATE_NAME
 
+from recipe_engine.algorithms import algorithm
 from recipe_engine.algorithms.grpo import prompt_limit_of
 from recipe_engine.compiled import FINISHED, CompiledRun
 from recipe_engine.runtime import model as loading
@@ -52,7 +52,7 @@ def train(run: CompiledRun) -> Any:
         RunError: the run cannot start or go on.
         DataError: the data cannot be used.
     """
-    run_dir = Path(run.run_dir)
+    run_dir, chosen = Path(run.run_dir), algorithm(run.algorithm)
     notes: list[str] = []
     arguments = trainer_config(run, notes.append)
     first = PartialState().is_main_process
@@ -77,23 +77,24 @@ def train(run: CompiledRun) -> Any:
     on_cpu_in_4bit = run.model.load_in_4bit and run.gpus == 0
     try:
         with loading.gradients_kept_in_4bit() if on_cpu_in_4bit else nullcontext():
-            trainer = _trainer_class(run)(
+            trainer = _class(run.trainer)(
                 model=path,
                 args=arguments,
                 train_dataset=data.training,
                 eval_dataset=data.evaluation,
                 processing_class=tokenizer,
                 quantization_config=loading.quantization(run.model),
-                peft_config=loading.adapter(run.model),
+                peft_config=loading.adapter(run.model, chosen.task),
                 callbacks=[MetricsFile(run_dir / "metrics.jsonl"), Progress(), CheckpointUpload(run, say)],
-                **({"reward_funcs": scorers} if scorers else {}),
+                **({"reward_funcs": scorers} if chosen.reward_driven else {}),
+                **({"settings": chosen.settings.model_validate(run.settings)} if chosen.own_settings else {}),
             )
     except (ValueError, NotImplementedError, ImportError, OSError) as error:
         # What the trainer, the model or a package for it says to the user: a setting that does not go with another.
         raise RunError(f"{run.trainer.split(':')[1]}: {error}") from error
     for shown_by_default in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(shown_by_default)
-    if scorers:
+    if "prompt" in chosen.shapes:
         trainer.columns = data.columns
         trainer.prompt_limit = prompt_limit_of(run.data, run.arguments["max_completion_length"])
         trainer.prompt_cut = "left" if run.data.overlong_rows == "left" else "right"
@@ -126,7 +127,7 @@ def trainer_config(run: CompiledRun, say: Callable[[str], None]) -> Any:
         hint = "leave training.eval_packing out"
         raise RunError("evaluation rows are measured for packing, as training rows are", hint)
     try:
-        return getattr(trl, run.config)(**values)
+        return _class(run.config_class)(**values)
     except (ValueError, TypeError, ImportError) as error:
         raise RunError(f"{run.config}: {error}") from error
 
@@ -142,8 +143,8 @@ def finish(run: CompiledRun, say: Any) -> None:
     Path(run.run_dir, FINISHED).touch()
 
 
-def _trainer_class(run: CompiledRun) -> Any:
-    module, name = run.trainer.split(":")
+def _class(place: str) -> Any:
+    module, name = place.split(":")
     return getattr(import_module(module), name)
 
 

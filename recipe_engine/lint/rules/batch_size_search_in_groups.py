@@ -21,7 +21,7 @@ from recipe_engine.lint.rule import Context, Finding
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if context.algorithm.reward_driven and context.argument("auto_find_batch_size"):
+    if context.algorithm.sampling == "groups" and context.argument("auto_find_batch_size"):
         yield Finding(
             ("training", "auto_find_batch_size"),
             f"{context.algorithm.name} cannot search for a batch size: a batch must hold whole groups of completions",

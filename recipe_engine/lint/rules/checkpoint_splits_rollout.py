@@ -37,7 +37,7 @@ from recipe_engine.lint.rule import Context, Finding
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if not context.algorithm.reward_driven:
+    if context.algorithm.sampling != "groups":
         return
     if context.argument("save_strategy") != "steps" or context.argument("save_only_model"):
         return

@@ -32,7 +32,7 @@ TWO_SIDED = frozenset({"grpo", "dr_grpo", "dapo", "bnpo", "luspo"})
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if not context.algorithm.reward_driven or context.argument("loss_type") not in TWO_SIDED:
+    if context.algorithm.sampling != "groups" or context.argument("loss_type") not in TWO_SIDED:
         return
     low, high = context.argument("epsilon"), context.argument("epsilon_high")
     if high is None or high >= low:

@@ -28,7 +28,7 @@ from recipe_engine.lint.rule import Context, Finding
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if not context.algorithm.reward_driven:
+    if context.algorithm.sampling == "none":
         return
     completion = context.recipe.argument("max_completion_length")
     whole, prompt = context.recipe.data.max_length, prompt_limit_of(context.recipe.data, completion)

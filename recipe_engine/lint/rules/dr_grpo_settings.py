@@ -31,7 +31,7 @@ from recipe_engine.lint.rule import Context, Finding
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if not context.algorithm.reward_driven or context.argument("loss_type") != "dr_grpo":
+    if context.algorithm.sampling != "groups" or context.argument("loss_type") != "dr_grpo":
         return
     scale, beta = context.argument("scale_rewards"), context.argument("beta")
     if scale is not False and scale != "none":

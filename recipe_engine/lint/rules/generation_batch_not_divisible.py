@@ -69,7 +69,7 @@ from recipe_engine.source import Path
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if not context.algorithm.reward_driven:
+    if context.algorithm.sampling != "groups":
         return
     completions, steps = context.argument("generation_batch_size"), context.argument("steps_per_generation")
     if context.argument("per_device_train_batch_size") < 1:  # L361

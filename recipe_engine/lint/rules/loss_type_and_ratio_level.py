@@ -35,7 +35,7 @@ SUMS_TOKENS = frozenset({"bnpo", "dr_grpo", "dapo", "cispo"})
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if not context.algorithm.reward_driven:
+    if context.algorithm.sampling != "groups":
         return
     loss, level = context.argument("loss_type"), context.argument("importance_sampling_level")
     path = first_given(

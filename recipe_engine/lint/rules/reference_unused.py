@@ -31,9 +31,9 @@ from recipe_engine.lint.rule import Context, Finding
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if not (context.algorithm.reward_driven or context.algorithm.name == "dpo"):
+    if not context.algorithm.takes("sync_ref_model"):
         return
-    no_penalty = context.algorithm.reward_driven and context.argument("beta") == 0
+    no_penalty = context.algorithm.sampling == "groups" and context.argument("beta") == 0
     if context.argument("sync_ref_model"):
         reason = _why_not_updated(context, no_penalty)
         if reason is not None:
@@ -55,6 +55,6 @@ def _why_not_updated(context: Context, no_penalty: bool) -> str | None:
         return "beta is 0, so none is loaded"
     if context.recipe.model.use_lora:
         return "with use_lora it is the model without its adapters"
-    if context.algorithm.name == "dpo" and context.argument("precompute_ref_log_probs"):
+    if context.algorithm.takes("precompute_ref_log_probs") and context.argument("precompute_ref_log_probs"):
         return "precompute_ref_log_probs takes it to stay as it is"
     return None

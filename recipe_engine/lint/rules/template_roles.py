@@ -44,7 +44,7 @@ def check(context: Context) -> Iterator[Finding]:
                 yield Finding(("data", key), message, hint="write the text as system_prompt", at_key=True)
     elif "prompt_completion" not in algorithm.shapes:
         if data.assistant_prompt:
-            source = "from the model" if algorithm.reward_driven else "from chosen_column and rejected_column"
+            source = "from the model" if algorithm.sampling != "none" else "from chosen_column and rejected_column"
             message = f"{algorithm.name} has its responses {source}: assistant_prompt is not used"
             yield Finding(("data", "assistant_prompt"), message, hint="remove it", at_key=True)
     elif data.assistant_prompt and not data.user_prompt:

@@ -22,7 +22,7 @@ from recipe_engine.lint.rule import Context, Finding
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if not context.algorithm.reward_driven:
+    if context.algorithm.sampling != "groups":
         return
     if context.argument("generation_batch_size") is not None and context.argument("steps_per_generation") is not None:
         yield Finding(
