@@ -38,7 +38,7 @@ def demand_free(run: CompiledRun, overwrite: bool) -> None:
 
 def _demand_contents(run: CompiledRun, overwrite: bool) -> None:
     folder = Path(run.output_dir)
-    if _holds_no_result(run) or run.arguments.get("resume_from_checkpoint"):
+    if _holds_no_result(run) or run.checkpoint:
         return
     if not Path(run.run_dir, COMPILED).is_file():
         raise LaunchError(
@@ -107,7 +107,7 @@ def write_run_folder(run: CompiledRun, texts: Mapping[str, str], overwrite: bool
 
 def _write(run: CompiledRun, texts: Mapping[str, str]) -> Path:
     folder = Path(run.run_dir)
-    if not run.arguments.get("resume_from_checkpoint"):
+    if not run.checkpoint:
         _clear(Path(run.output_dir))
     compiled = folder / COMPILED
     _write_whole(compiled, run.model_dump_json(indent=1))

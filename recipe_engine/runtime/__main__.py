@@ -34,7 +34,7 @@ def train_run(compiled: Path) -> int:
     """Train a compiled run. Returns the exit code."""
     from recipe_engine.compiled import CompiledRun
     from recipe_engine.data.errors import DataError
-    from recipe_engine.runtime.errors import RunError
+    from recipe_engine.runtime.errors import RunError, StoppedError
     from recipe_engine.runtime.worker import train
 
     run = CompiledRun.model_validate_json(compiled.read_text(encoding="utf-8"))
@@ -46,6 +46,9 @@ def train_run(compiled: Path) -> int:
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)
         return _end(1, run, error)
+    except StoppedError as error:
+        print(f"{error}; the checkpoint is saved", flush=True)
+        return _end(128 + error.signal, run, error)
     except KeyboardInterrupt as error:
         return _end(EXIT_INTERRUPTED, run, error)
     except Exception as error:  # noqa: BLE001 # the last to see it: said with its traceback, exit code 1
