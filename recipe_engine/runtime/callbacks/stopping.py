@@ -20,10 +20,11 @@ class Stopping(TrainerCallback):
         """The signal that this process got."""
         self.agreed = 0
         """The signal for which all processes stopped; 0 while training goes on, or has come to its end."""
+        self.before: dict[int, Any] = {}
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._take)
+            self.before[number] = signal.signal(number, self._take)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.global_step >= state.max_steps:
@@ -36,6 +37,10 @@ class Stopping(TrainerCallback):
         if self.agreed:
             control.should_save = control.should_training_stop = True
             control.should_evaluate = False
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
 
     def _take(self, number: int, _: FrameType | None) -> None:
         if self.received:
