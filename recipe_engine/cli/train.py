@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from recipe_engine.cli.common import CheckedRecipe, Overrides, check_or_exit, fail
+from recipe_engine.cli.common import Overrides, check_or_exit, fail
 from recipe_engine.cli.output import write
 
 if TYPE_CHECKING:
@@ -53,7 +53,13 @@ def train(
 
         show_plan(compilation, as_json=False)
         return
-    run, compiled, log, lock = _prepare(checked, compilation.run)
+    overwrite = checked.recipe.training.overwrite_output_dir
+    start(compilation.run, checked.document.texts, overwrite=overwrite, nohup=nohup)
+
+
+def start(run: CompiledRun, texts: Mapping[str, str], *, overwrite: bool, nohup: bool) -> None:
+    """Train a compiled run, in the foreground to its end and exit code, or in the background."""
+    run, compiled, log, lock = _prepare(run, texts, overwrite)
     if nohup:
         _train_in_background(run, compiled, log, lock)
         return
@@ -66,7 +72,7 @@ def train(
     sys.exit(run_to_end(run, log, lock.descriptor))
 
 
-def _prepare(checked: CheckedRecipe, run: CompiledRun) -> tuple[CompiledRun, Path, Path, Lock]:
+def _prepare(run: CompiledRun, texts: Mapping[str, str], overwrite: bool) -> tuple[CompiledRun, Path, Path, Lock]:
     """Check all that can be checked, and only then write: the run's folder, and an empty log.
 
     The run comes back with the checkpoint that it goes on from.
@@ -78,12 +84,11 @@ def _prepare(checked: CheckedRecipe, run: CompiledRun) -> tuple[CompiledRun, Pat
     from recipe_engine.launch.run import log_path
     from recipe_engine.launch.run_folder import write_run_folder
 
-    overwrite = checked.recipe.training.overwrite_output_dir
     try:
         if (resumed := resumption(run)) is not None:
             run = resumed.run
         preflight(run, overwrite)
-        compiled, lock = write_run_folder(run, checked.document.texts, overwrite)
+        compiled, lock = write_run_folder(run, texts, overwrite)
         if resumed is not None:
             write("\n".join(_resuming(resumed)))
         return run, compiled, log_path(run), lock

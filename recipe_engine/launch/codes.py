@@ -124,6 +124,26 @@ Fails:
 Passes:
     $ recipe train --config sft.yaml --num-gpus 1 data.max_length=1024 'training.resume_changes=[data.max_length]'
 """,
+    """T513 run-missing (error)
+
+The folder that `recipe logs`, `stop`, `resume` or `wait` is given holds no run, or one that this version of the engine
+cannot read. A run is named by its output folder, or by that folder's name under models/.
+
+Fails:
+    $ recipe stop no-such-run
+Passes:
+    $ recipe status
+""",
+    """T514 run-not-in-that-state (error)
+
+What is asked for does not fit the state that a run is in: one that has ended cannot be stopped, one that is going on or
+done cannot be resumed. `recipe status` shows the state. A run on another machine is stopped there.
+
+Fails:
+    $ recipe stop finished-run
+Passes:
+    $ recipe status && recipe stop running-run
+""",
 )
 
 CODES: dict[str, str] = {text[:4]: text for text in _TEXTS}

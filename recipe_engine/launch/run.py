@@ -7,6 +7,7 @@ from pathlib import Path
 
 from recipe_engine.compile import file_name_of
 from recipe_engine.compiled import FINISHED, STOPPED, CompiledRun
+from recipe_engine.launch.attempts import begin, end
 from recipe_engine.launch.command import worker_command, worker_environment
 from recipe_engine.launch.ending import EXIT_UNFINISHED, ending_lines
 from recipe_engine.launch.supervise import supervise
@@ -42,6 +43,7 @@ def run_to_end(run: CompiledRun, log: Path, lock: int, *, to_screen: bool = True
     finished, stopped = Path(run.run_dir, FINISHED), Path(run.run_dir, STOPPED)
     finished.unlink(missing_ok=True)
     stopped.unlink(missing_ok=True)
+    begin(run, log)
     code = supervise(worker_command(run), worker_environment(run), log if to_screen else None, inherited=(lock,))
     if code != 0 and stopped.is_file():  # a launcher between us and the worker has an exit code of its own
         code = 128 + int(stopped.read_text(encoding="ascii"))
@@ -49,6 +51,7 @@ def run_to_end(run: CompiledRun, log: Path, lock: int, *, to_screen: bool = True
         code = EXIT_UNFINISHED
         with log.open("ab") as stream:
             stream.write(b"error: the worker ended early, without a reason, and saved no model\n")
+    end(run, code)
     ending = ("\n" + "\n".join(ending_lines(run, log, code)) + "\n").encode(errors="backslashreplace")
     if to_screen:
         with log.open("ab") as stream:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.diagnostics.redact import redact
-from recipe_engine.launch import lock
+from recipe_engine.launch import attempts, lock
 from recipe_engine.launch.command import COMPILED
 from recipe_engine.launch.errors import LaunchError
 
@@ -130,7 +130,7 @@ def _clear(output: Path) -> None:
 def _of_earlier_run(output: Path) -> Iterator[Path]:
     yield from (path for path in output.iterdir() if _FOLDERS.fullmatch(path.name) and path.is_dir())
     yield from (path for path in output.iterdir() if _SAVED.fullmatch(path.name) and not path.is_dir())
-    yield from (path for path in (output / "run").iterdir() if path.name != lock.NAME)
+    yield from (path for path in (output / "run").iterdir() if path.name not in {lock.NAME, attempts.FILE})
 
 
 def _write_whole(path: Path, text: str) -> None:

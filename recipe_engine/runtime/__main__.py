@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from recipe_engine.compiled import CompiledRun
 
 EXIT_INTERRUPTED = 130
+_LESS_MEMORY = (
+    "halve training.per_device_train_batch_size and double gradient_accumulation_steps (the same step, in smaller parts); "
+    "lower data.max_length; write gradient_checkpointing: true, or model.use_lora: true"
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -32,6 +36,8 @@ def main(arguments: list[str]) -> int:
 
 def train_run(compiled: Path) -> int:
     """Train a compiled run. Returns the exit code."""
+    import torch
+
     from recipe_engine.compiled import CompiledRun
     from recipe_engine.data.errors import DataError
     from recipe_engine.runtime.errors import RunError, StoppedError
@@ -49,6 +55,10 @@ def train_run(compiled: Path) -> int:
     except StoppedError as error:
         print(f"{error}; the checkpoint is saved", flush=True)
         return _end(128 + error.signal, run, error)
+    except torch.OutOfMemoryError as error:
+        print(f"error: out of memory: {next(iter(str(error).splitlines()), '')}", file=sys.stderr)
+        print(f"  {_LESS_MEMORY}", file=sys.stderr)
+        return _end(1, run, error)
     except KeyboardInterrupt as error:
         return _end(EXIT_INTERRUPTED, run, error)
     except Exception as error:  # noqa: BLE001 # the last to see it: said with its traceback, exit code 1

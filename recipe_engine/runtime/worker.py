@@ -23,6 +23,7 @@ from recipe_engine.runtime.callbacks.stopping import Stopping
 from recipe_engine.runtime.callbacks.upload import CheckpointUpload, upload_model
 from recipe_engine.runtime.checkpointing import RoundRestored, save_whole
 from recipe_engine.runtime.errors import RunError, StoppedError
+from recipe_engine.runtime.finite import demand_finite_loss
 from recipe_engine.runtime.launch_check import WrapperCheck, check_launch, check_trainer
 from recipe_engine.runtime.picture import draw
 from recipe_engine.runtime.rewards import reward_functions
@@ -104,6 +105,7 @@ def train(run: CompiledRun) -> Any:
     for callback in (WrapperCheck(run, trainer), RoundRestored(trainer, run.checkpoint, say), stopping):
         trainer.add_callback(callback)
     save_whole(trainer)
+    demand_finite_loss(trainer)
     say(_shape(trainer))
     trainer.train(resume_from_checkpoint=run.checkpoint)
     if stopping.agreed:
