@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 EXIT_INTERRUPTED = 130
 _LESS_MEMORY = (
-    "halve training.per_device_train_batch_size and double gradient_accumulation_steps (the same step, in smaller parts); "
-    "lower data.max_length; write gradient_checkpointing: true, or model.use_lora: true"
+    "halve training.per_device_train_batch_size and double gradient_accumulation_steps: the same step, in smaller parts; "
+    "or lower data.max_length, or write gradient_checkpointing: true, or model.use_lora: true"
 )
 
 
