@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EXIT_INTERRUPTED = 130
 _LESS_MEMORY = (
-    "halve training.per_device_train_batch_size and double gradient_accumulation_steps: the same step, in smaller parts; "
+    "halve training.per_device_train_batch_size and double gradient_accumulation_steps: the same step; "
     "or lower data.max_length, or write gradient_checkpointing: true, or model.use_lora: true"
 )
 
