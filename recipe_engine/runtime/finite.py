@@ -17,8 +17,8 @@ def demand_finite_loss(trainer: Any) -> None:
         if not math.isfinite(float(loss)):
             raise RunError(
                 f"the loss is {float(loss)} in step {trainer.state.global_step + 1}; no weight was changed by it",
-                hint="lower training.learning_rate or max_grad_norm, or write bf16 in place of fp16, and start again: the "
-                "run goes on from its newest checkpoint",
+                hint="lower training.learning_rate or max_grad_norm, or write bf16 in place of fp16, and start again: "
+                "it goes on from its newest checkpoint",
             )
         return loss
 
