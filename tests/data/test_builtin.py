@@ -18,6 +18,7 @@ COLUMNS = {
     "builtin/sharegpt": {"conversations"},
     "builtin/preferences": {"prompt", "chosen", "rejected"},
     "builtin/preferences-implicit": {"chosen", "rejected"},
+    "builtin/thoughts": {"id", "messages", "thought", "response", "source"},
     "builtin/questions": {"prompt", "answer"},
 }
 EVERY_SPLIT = [(name, split) for name in COLUMNS for split in builtin.SPLITS]
@@ -52,6 +53,8 @@ def asked(row: dict[str, Any]) -> list[tuple[str, str]]:
             return turns([*prompt, *chosen])
         case {"chosen": chosen}:
             return turns(chosen)
+        case {"messages": messages, "response": response}:
+            return turns([*messages, {"role": "assistant", "content": response}])
         case {"messages": messages}:
             return turns(messages)
         case {"conversations": conversations}:
@@ -101,6 +104,13 @@ def test_no_question_of_a_test_split_is_in_any_train_split() -> None:
 def test_reinforcement_learning_asks_what_no_other_dataset_teaches() -> None:
     taught = set().union(*(questions(name, "train") for name in COLUMNS if name != "builtin/questions"))
     assert taught.isdisjoint(questions("builtin/questions", "train"))
+
+
+@pytest.mark.parametrize("split", builtin.SPLITS)
+def test_a_thought_ends_with_the_answer_and_every_row_has_its_own_id(split: str) -> None:
+    rows = builtin.rows("builtin/thoughts", split)
+    assert all(row["thought"].rpartition(" ")[2].replace(",", "") == row["response"] for row in rows)
+    assert len({row["id"] for row in rows}) == len(rows)
 
 
 @pytest.mark.parametrize("split", builtin.SPLITS)
