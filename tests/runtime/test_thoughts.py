@@ -1,7 +1,9 @@
-"""Rows with thoughts have the tokens of their text, templates that drop thoughts are refused, prompts end with the tag."""
+"""Rows with thoughts have the tokens of their text, templates that drop them are refused, prompts end with the tag."""
 
 from __future__ import annotations
 
+import shutil
+from copy import copy
 from pathlib import Path
 
 import pytest
@@ -217,11 +219,13 @@ class TestInstruction:
         (tmp_path / "qwen.jinja").write_text(template("qwen2_5"), encoding="utf-8")  # has no markers, but TRL knows it
         run = with_block(tmp_path, "sft", {"instruction": "Think."}, model_settings={"chat_template": "qwen.jinja"})
         tokenizer = load_tokenizer(run, model_path(run), print)
-        row = {"messages": [user("q"), assistant("<think>a</think>4")]}
-        made = tokenizer_for("messages", tokenizer, {"assistant_only_loss": True}, THINK)(row)
-        assert tokenizer.decode(made["input_ids"]).startswith("<|im_start|>system\nThink.<|im_end|>")
-        trained = tokenizer.decode([label for label in made["labels"] if label != IGNORED])
-        assert trained == "<think>a</think>4<|im_end|>\n"
+        told = [{"role": "system", "content": "Think."}, user("q"), assistant("<think>a</think>4")]
+        only = {"assistant_only_loss": True}
+        made = tokenizer_for("messages", tokenizer, only, THINK)({"messages": told[1:]})
+        plain = copy(tokenizer)
+        plain.chat_template = template("qwen2_5")
+        assert made == tokenizer_for("messages", plain, only, THINK)({"messages": told})
+        assert made["labels"].count(IGNORED) > len(tokenizer("<|im_start|>system\nThink.<|im_end|>")["input_ids"])
         tokenizer.save_pretrained(tmp_path / "saved")
         assert "Think." in (tmp_path / "saved" / "chat_template.jinja").read_text(encoding="utf-8")
 
@@ -235,14 +239,10 @@ class TestInstruction:
             said(run)
 
 
-class TestReinforcementLearning:
-    TRAINING = {
-        "max_steps": 1,
-        "per_device_train_batch_size": 4,
-        "num_generations": 4,
-        "max_completion_length": 8,
-    }
+SAMPLING = {"max_steps": 1, "per_device_train_batch_size": 4, "num_generations": 4, "max_completion_length": 8}
 
+
+class TestReinforcementLearning:
     def test_prompts_end_with_the_tag_and_the_malformed_share_is_logged(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -255,18 +255,25 @@ class TestReinforcementLearning:
             return made
 
         monkeypatch.setattr(RewardedGRPOTrainer, "_tokenize_prompts", watched)
-        run = with_block(tmp_path, "grpo", training=self.TRAINING, data={"max_length": 64})
+        run = with_block(tmp_path, "grpo", training=SAMPLING, data={"max_length": 64})
         trainer = train(run)
         assert all(trainer.processing_class.decode(ids).endswith("<|assistant|><think>") for ids in seen)
         assert logged(run, "thinking/malformed") == [1.0]  # a model that has learned nothing closes no thought
         assert read_thinking(run.output_dir) == THINK
+
+    def test_stop_strings_that_nothing_would_look_for_are_refused_before_the_model_is_loaded(
+        self, tmp_path: Path
+    ) -> None:
+        training = {**SAMPLING, "generation_kwargs": {"stop_strings": ["</response>"]}}
+        with pytest.raises(RunError, match="no tokenizer to find stop_strings"):
+            train(with_block(tmp_path, "grpo", training=training))
 
     @pytest.mark.parametrize("cut", ["left", "right"])
     def test_a_prompt_that_is_cut_keeps_the_tag(self, tmp_path: Path, cut: str) -> None:
         (tmp_path / "opens.jinja").write_text(OPENS, encoding="utf-8")
         data = {"max_length": 28, "max_prompt_length": 20, "overlong_rows": cut}
         for settings in ({}, {"chat_template": "opens.jinja"}):
-            run = with_block(tmp_path, "grpo", training=self.TRAINING, data=data, model_settings=settings)
+            run = with_block(tmp_path, "grpo", training=SAMPLING, data=data, model_settings=settings)
             trainer = train(run)
             (ids, *_), *_ = trainer._tokenize_prompts([[user("a long question " * 10)]])
             assert len(ids) == 20
@@ -274,8 +281,6 @@ class TestReinforcementLearning:
 
 
 def test_a_model_that_was_trained_with_other_tags_is_named(tmp_path: Path, tiny_chat: Path) -> None:
-    import shutil
-
     model = tmp_path / "model"
     shutil.copytree(tiny_chat, model)
     (model / "thinking.json").write_text('{"open": "<plan>", "close": "</plan>"}', encoding="utf-8")
