@@ -107,6 +107,11 @@ def fault(thinking: ThinkingBlock, text: str, *, begun: bool = False) -> str | N
     return None if rest.strip() else "has no answer after its thought"
 
 
+def begins_thought(thinking: ThinkingBlock, prompt: str) -> bool:
+    """Whether a prompt ends with the opening tag, so that what follows is a thought."""
+    return prompt.rstrip().endswith(thinking.open.strip())
+
+
 def _thought(thinking: ThinkingBlock, head: str, begun: bool) -> str:
     """The thought in what stands before the answer."""
     thought, closed, _ = head.partition(thinking.close.strip())

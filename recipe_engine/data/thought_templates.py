@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from recipe_engine.data.messages import Message
-from recipe_engine.data.thinking import render
+from recipe_engine.data.thinking import begins_thought, render
 from recipe_engine.recipe.thinking import ThinkingBlock
 
 Survival = Literal["all", "last", "none"]
@@ -44,11 +44,6 @@ def survival(thinking: ThinkingBlock, template: Render) -> Survival:
 def opens_thought(thinking: ThinkingBlock, template: Render) -> bool:
     """Whether the template itself begins the assistant's turn with the opening tag."""
     return begins_thought(thinking, template([{"role": "user", "content": "A question?"}], True))
-
-
-def begins_thought(thinking: ThinkingBlock, prompt: str) -> bool:
-    """Whether a prompt ends with the opening tag, so that what follows is a thought."""
-    return prompt.rstrip().endswith(thinking.open.strip())
 
 
 def known_survival(name: str) -> Survival | None:

@@ -13,7 +13,7 @@ from recipe_engine.data.errors import RowError
 from recipe_engine.data.formats import COLUMNS as FORMAT_COLUMNS
 from recipe_engine.data.formats import column_of
 from recipe_engine.data.messages import THOUGHTS, Message
-from recipe_engine.data.thinking import ThoughtError, fault, marks, render
+from recipe_engine.data.thinking import ThoughtError, begins_thought, fault, marks, render
 from recipe_engine.recipe.data import DatasetEntry, RowFormat
 from recipe_engine.recipe.thinking import ThinkingBlock
 
@@ -28,11 +28,14 @@ COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What a message calls a response and its thought, and whether there must be one."""
+    """What an error calls a response and its thought, and what is known of them beforehand."""
 
     response: str
     thought: str
     required: bool
+    """Whether there must be a thought."""
+    begun: bool
+    """Whether the prompt, a plain text, ends with the opening tag."""
 
 
 def with_thoughts(
@@ -46,11 +49,13 @@ def with_thoughts(
     """
     if thinking is None:
         return made
+    prompt = made.get("prompt")
+    begun = isinstance(prompt, str) and begins_thought(thinking, prompt)
     for key, (setting, default) in COLUMNS.items():
         if key not in made:
             continue
         column = column_of(entry, setting, default)
-        place = _Place(_column_of_response(entry, key, found), column, entry.thoughts == "required")
+        place = _Place(_column_of_response(entry, key, found), column, entry.thoughts == "required", begun)
         response, thought = made[key], row.get(column)
         if isinstance(thought, str) and not thought.strip() and not place.required:
             thought = None
@@ -114,14 +119,16 @@ def _message(thinking: ThinkingBlock, message: Message, thought: Any, place: _Pl
 def _response(thinking: ThinkingBlock, text: str, thought: Any, place: _Place) -> str:
     """One response with its thought. White space before the answer is dropped: what stands there is in the tags."""
     if thought is None:
-        if _tag_in(thinking, text) is not None:
-            wrong = fault(thinking, text)
+        if place.begun or _tag_in(thinking, text) is not None:
+            wrong = fault(thinking, text, begun=place.begun)
             if wrong is not None:
                 raise RowError(place.response, wrong)
         elif place.required:
             raise RowError(place.response, f"has no thought: no tags in it, and none in the column `{place.thought}`")
         return text
     thought, answer = _text(thinking, thought, place.thought), text.lstrip()
+    if place.begun:
+        raise RowError("prompt", f"ends with the tag {thinking.open.strip()}, and `{place.thought}` holds the thought")
     found = _tag_in(thinking, answer)
     if found is not None:
         raise RowError(place.response, f"holds the tag {found}, and has a thought of its own in `{place.thought}`")

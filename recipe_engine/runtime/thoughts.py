@@ -10,8 +10,9 @@ from transformers import PreTrainedTokenizerBase
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.messages import Message
+from recipe_engine.data.thinking import begins_thought
 from recipe_engine.data.thinking_file import difference, read_thinking
-from recipe_engine.data.thought_templates import Render, begins_thought, opens_thought, survival
+from recipe_engine.data.thought_templates import Render, opens_thought, survival
 from recipe_engine.recipe.thinking import ThinkingBlock
 from recipe_engine.runtime.errors import RunError
 

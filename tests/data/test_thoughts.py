@@ -122,6 +122,13 @@ class TestRowsThatHoldTheTagsAlready:
     def test_they_are_invalid_where_the_tags_are_out_of_order(self, content: str) -> None:
         assert problem({"messages": [user("q"), assistant(content)]}).startswith("column `messages[1]` ")
 
+    def test_a_plain_prompt_may_begin_the_thought(self) -> None:
+        row = {"prompt": "q\n<think>\n", "completion": "so</think>4"}
+        assert convert(row) == row
+        assert problem({**row, "completion": TAGGED}) == "column `completion` holds the tag <think> 1 times"
+        assert problem({**row, "completion": "4"}) == "column `completion` lacks the tag </think>"
+        assert problem({**row, "thought": "so", "completion": "4"}).startswith("column `prompt` ends with the tag")
+
     def test_earlier_turns_are_checked_where_they_have_a_tag(self) -> None:
         turns = [user("q"), assistant("4</think>"), user("r"), assistant(TAGGED)]
         assert problem({"messages": turns}) == "column `messages[1]` lacks the tag <think>"
