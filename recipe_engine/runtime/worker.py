@@ -16,6 +16,7 @@ from transformers import PrinterCallback, ProgressCallback
 from recipe_engine.algorithms import algorithm
 from recipe_engine.algorithms.grpo import prompt_limit_of
 from recipe_engine.compiled import FINISHED, STOPPED, CompiledRun
+from recipe_engine.data.thinking_file import write_thinking
 from recipe_engine.runtime import model as loading
 from recipe_engine.runtime.callbacks.metrics import MetricsFile, read_metrics
 from recipe_engine.runtime.callbacks.progress import Progress
@@ -68,7 +69,7 @@ def train(run: CompiledRun) -> Any:
     check_launch(run)
     path = loading.model_path(run)
     tokenizer = load_tokenizer(run, path, say)
-    scorers = reward_functions(run)
+    scorers = reward_functions(run, tokenizer)
     data = training_data(run, tokenizer, say)
     if first:
         _write_environment(run_dir)
@@ -97,6 +98,10 @@ def train(run: CompiledRun) -> Any:
         trainer.remove_callback(shown_by_default)
     if "prompt" in chosen.shapes:
         trainer.columns = data.columns
+        if run.thinking is not None and run.thinking.begin_completion and not hasattr(trainer, "thinking"):
+            hint = "thinking.begin_completion: false"
+            raise RunError(f"{run.algorithm}: prompts cannot be made to end with {run.thinking.open!r} here", hint)
+        trainer.thinking = run.thinking
         trainer.prompt_limit = prompt_limit_of(run.data, run.arguments["max_completion_length"])
         trainer.prompt_cut = "left" if run.data.overlong_rows == "left" else "right"
     loading.name_base_model(run, trainer.model)
@@ -131,6 +136,9 @@ def trainer_config(run: CompiledRun, say: Callable[[str], None]) -> Any:
     if run.rewards and values.get("remove_unused_columns"):
         hint = "leave data.remove_unused_columns out"
         raise RunError("data.remove_unused_columns: true would take the columns from the rewards", hint)
+    if "stop_strings" in (values.get("generation_kwargs") or {}):
+        hint = "use vLLM: generation_kwargs: {stop: [...], include_stop_str_in_output: true}; or leave them out"
+        raise RunError("training.generation_kwargs: TRL gives generation no tokenizer to find stop_strings with", hint)
     if values.get("packing") and values.get("eval_packing") is False:
         hint = "leave training.eval_packing out"
         raise RunError("evaluation rows are measured for packing, as training rows are", hint)
@@ -146,6 +154,8 @@ def finish(run: CompiledRun, say: Any) -> None:
     weights = list(saved.glob("*.safetensors"))
     if not weights or any(file.stat().st_size == 0 for file in weights):
         raise RunError(f"training ended, and no weights were saved in {saved}")
+    if run.thinking is not None:
+        write_thinking(saved, run.thinking)
     draw(read_metrics(Path(run.run_dir) / "metrics.jsonl"), Path(run.run_dir) / "loss.png", run.run_name)
     upload_model(run, say)
     Path(run.run_dir, FINISHED).touch()
