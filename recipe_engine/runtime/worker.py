@@ -67,6 +67,7 @@ def train(run: CompiledRun) -> Any:
     checkpoint = _checkpoint(run)
     path = loading.model_path(run)
     tokenizer = load_tokenizer(run, path, say)
+    settings = chosen.settings.model_validate(loading.settings_with_paths(run, chosen.models)) if run.settings else None
     scorers = reward_functions(run)
     data = training_data(run, tokenizer, say)
     if first:
@@ -87,7 +88,7 @@ def train(run: CompiledRun) -> Any:
                 peft_config=loading.adapter(run.model, chosen.task),
                 callbacks=[MetricsFile(run_dir / "metrics.jsonl"), Progress(), CheckpointUpload(run, say)],
                 **({"reward_funcs": scorers} if chosen.reward_driven else {}),
-                **({"settings": chosen.settings.model_validate(run.settings)} if chosen.own_settings else {}),
+                **({"settings": settings} if settings is not None else {}),
             )
     except (ValueError, NotImplementedError, ImportError, OSError) as error:
         # What the trainer, the model or a package for it says to the user: a setting that does not go with another.

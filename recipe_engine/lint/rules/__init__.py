@@ -28,6 +28,7 @@ from recipe_engine.lint.rules import (
     fp16_with_bf16,
     generation_batch_not_divisible,
     half_precision_weights_under_fp16,
+    ipo_sum_with_reshaped_ratios,
     label_smoothing_unread,
     learning_rate_unusual,
     lora_settings_without_lora,
@@ -43,6 +44,7 @@ from recipe_engine.lint.rules import (
     prompt_longer_than_row,
     quantization_settings_unused,
     quantization_without_lora,
+    reference_not_to_place,
     reference_unused,
     remote_code_unpinned,
     report_to_unknown,
@@ -56,6 +58,7 @@ from recipe_engine.lint.rules import (
     s3_upload_incomplete,
     same_dataset_twice,
     save_total_limit_one,
+    simpo_margin_twice,
     step_interval_invalid,
     template_column_not_listed,
     template_malformed,
@@ -133,6 +136,9 @@ MODULES = (
     argument_out_of_range,
     batch_size_search_in_groups,
     zero3_saves_no_weights,
+    ipo_sum_with_reshaped_ratios,
+    simpo_margin_twice,
+    reference_not_to_place,
 )
 
 RULES: tuple[Rule, ...] = tuple(rule_of(module) for module in MODULES)
