@@ -1,4 +1,4 @@
-"""Odds Ratio Preference Optimization (arXiv 2403.07691): fine-tuning and preference in one stage, no reference model."""
+"""Odds Ratio Preference Optimization (arXiv 2403.07691): fine-tuning and preference in one, no reference model."""
 
 from __future__ import annotations
 

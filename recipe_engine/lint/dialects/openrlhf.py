@@ -65,9 +65,9 @@ _IN_TRAINING = {
         "length-normalised one of TRL); for ipo: false leave it out"
     ),
     "packing_samples": (
-        "leave it out: it packs a micro-batch without padding, and the loss is the same without it. Under sft, packing: "
-        "true puts several rows into each sequence, which changes how many rows a step has; padding_free: true does "
-        "not. Preference algorithms pad their rows: lower per_device_train_batch_size saves padding"
+        "leave it out: it packs a micro-batch without padding, and the loss is the same without it. Under sft, "
+        "packing: true puts several rows into each sequence, which changes how many rows a step has; padding_free: "
+        "true does not. Preference algorithms pad their rows: lower per_device_train_batch_size saves padding"
     ),
     "pretrain": "write model.base_model_name",
     "dataset": "write data.datasets: [{name: ...}]",
@@ -88,7 +88,9 @@ _IN_DATA = {
         "leave it out: messages are always rendered with the chat template. For prompts that are plain text write "
         "data.wrap_in_chat: true"
     ),
-    "tokenizer_chat_template": "put the template into a Jinja file beside the recipe and write model.chat_template: FILE",
+    "tokenizer_chat_template": (
+        "put the template into a Jinja file beside the recipe and write model.chat_template: FILE"
+    ),
     "input_template": _TEMPLATE,
     "max_samples": _MAX_SAMPLES,
     "input_key": _INPUT,

@@ -85,6 +85,8 @@ class PreparedDPOTrainer(PairTrainer):
         ValueError: the reference model does not fit the policy's tokenizer, or cannot be offloaded.
     """
 
+    ref_model: Any
+
     def __init__(self, *, model: str, args: Any, settings: DpoSettings, processing_class: Any, **others: Any) -> None:
         self.settings = settings
         reference = load_reference(settings, args, processing_class, others.get("quantization_config"))
@@ -95,7 +97,7 @@ class PreparedDPOTrainer(PairTrainer):
         self.loss_types, self.loss_weights = [name for name, _ in of_trl], [weight for _, weight in of_trl]
         if args.precompute_ref_log_probs:
             self.ref_model = None  # TRL keeps one that it was given
-        self.offloaded = None
+        self.offloaded: OffloadedReference | None = None
         if settings.ref_offload and self.ref_model is not None:
             if self.is_deepspeed_enabled or self.is_fsdp_enabled:
                 raise ValueError("ref_offload works on one GPU and in plain data parallel, not with DeepSpeed or FSDP")
