@@ -154,7 +154,9 @@ def test_a_pair_without_a_trained_token_gives_no_gradient_and_is_no_nan(
     batch = collated(trainer)
     batch["completion_mask"][0] = batch["completion_mask"][len(PAIRS)] = 0
     policy = Logits(*batch["input_ids"].shape, 1)
-    trainer.compute_loss(policy, batch).backward()
+    loss = trainer.compute_loss(policy, batch)
+    loss.backward()
+    assert loss.isfinite()
     assert policy.logits.grad is not None
     assert policy.logits.grad.isfinite().all()
     assert policy.logits.grad[[0, len(PAIRS)]].abs().sum() == 0
