@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from recipe_engine.diagnostics.text import render_text
 from recipe_engine.lint.dialects.openrlhf import REMOVED, RENAMES
 from recipe_engine.lint.dialects.spelling import EACH
 from recipe_engine.recipe.data import DataBlock, DatasetEntry
@@ -107,6 +108,12 @@ def test_a_flag_without_an_equal_here_is_an_error_that_says_what_to_write(
     found = only(checked, "R207")
     assert marked(checked, found) == key
     assert instead in str(found.hint)
+
+
+def test_a_key_given_to_use_wandb_is_a_secret_and_is_not_shown(tmp_path: Path) -> None:
+    checked = check_overlay(tmp_path, f"training: {{use_wandb: {'0a' * 20}}}")
+    assert "R211" in codes(checked)
+    assert "0a0a" not in render_text(checked.diagnostics, checked.texts)
 
 
 def test_every_new_name_exists() -> None:
