@@ -49,9 +49,9 @@ ENGINE_ARGUMENTS = frozenset(
 
 # Names that are close to one of ours and mean something else: a misspelling is corrected, a choice is not.
 FOREIGN_ALGORITHMS = {
-    "orpo": "ORPO is not supported yet",
-    "cpo": "CPO is not supported yet",
-    "ipo": "IPO is a loss of dpo here: write algorithm: dpo and loss_type: ipo",
+    "ipo": "IPO is a loss of dpo here: write algorithm: dpo and loss_type: ipo (TRL's, averaged over tokens) or "
+    "ipo_sum (OpenRLHF's, summed)",
+    "cdpo": "conservative DPO is dpo with label_smoothing above 0",
     "dapo": "DAPO is grpo with loss_type: dapo, epsilon_high: 0.28 and more; its dynamic sampling is not supported yet",
     "gpo": "GPO is not supported",
     "rpo": "RPO is not supported; dpo with loss_type: [sigmoid, sft] is close to it",

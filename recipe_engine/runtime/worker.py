@@ -70,6 +70,7 @@ def train(run: CompiledRun) -> Any:
     path = loading.model_path(run)
     tokenizer = load_tokenizer(run, path, say)
     scorers = reward_functions(run, tokenizer)
+    settings = chosen.settings.model_validate(loading.settings_with_paths(run, chosen.models)) if run.settings else None
     data = training_data(run, tokenizer, say)
     if first:
         _write_environment(run_dir)
@@ -89,7 +90,7 @@ def train(run: CompiledRun) -> Any:
                 peft_config=loading.adapter(run.model, chosen.task),
                 callbacks=[MetricsFile(run_dir / "metrics.jsonl"), Progress(), CheckpointUpload(run, say)],
                 **({"reward_funcs": scorers} if chosen.reward_driven else {}),
-                **({"settings": chosen.settings.model_validate(run.settings)} if chosen.own_settings else {}),
+                **({"settings": settings} if settings is not None else {}),
             )
     except (ValueError, NotImplementedError, ImportError, OSError) as error:
         # What the trainer, the model or a package for it says to the user: a setting that does not go with another.

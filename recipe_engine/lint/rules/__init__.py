@@ -29,6 +29,7 @@ from recipe_engine.lint.rules import (
     generation_batch_not_divisible,
     half_precision_weights_under_fp16,
     instruction_without_tags,
+    ipo_sum_with_reshaped_ratios,
     label_smoothing_unread,
     learning_rate_unusual,
     lora_settings_without_lora,
@@ -44,6 +45,7 @@ from recipe_engine.lint.rules import (
     prompt_longer_than_row,
     quantization_settings_unused,
     quantization_without_lora,
+    reference_not_to_place,
     reference_unused,
     remote_code_unpinned,
     report_to_unknown,
@@ -57,6 +59,7 @@ from recipe_engine.lint.rules import (
     s3_upload_incomplete,
     same_dataset_twice,
     save_total_limit_one,
+    simpo_margin_twice,
     step_interval_invalid,
     template_column_not_listed,
     template_drops_thoughts,
@@ -145,6 +148,9 @@ MODULES = (
     thoughts_unread,
     thinking_tags_differ,
     instruction_without_tags,
+    ipo_sum_with_reshaped_ratios,
+    simpo_margin_twice,
+    reference_not_to_place,
 )
 
 RULES: tuple[Rule, ...] = tuple(rule_of(module) for module in MODULES)
