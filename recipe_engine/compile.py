@@ -115,7 +115,7 @@ def _arguments(
             put(name, value, given or f"default of {chosen.name}")
     for name, value in recipe.arguments.items():
         put(name, value, _origin(document, "training", name) or "recipe")
-    for name, (value, why) in chosen.derived(recipe).items():
+    for name, (value, why) in {**chosen.derived(recipe), **chosen.sizes(recipe, processes)}.items():
         put(name, value, _origin(document, "training", name) or f"engine: {why}")
     if isinstance(arguments.get("loss_type"), str) and catalogue["loss_type"]["schema"].get("type") == "array":
         arguments["loss_type"] = [arguments["loss_type"]]
