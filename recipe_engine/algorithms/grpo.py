@@ -58,11 +58,8 @@ def completion_length(recipe: Recipe) -> dict[str, Derived]:
 
 def derived_arguments(recipe: Recipe) -> dict[str, Derived]:
     """What other blocks and settings say of the trainer's arguments."""
-    derived = completion_length(recipe)
-    if recipe.argument("beta") > 0:
-        corrected = bias_correction_of(recipe)
-        derived["use_bias_correction_kl"] = Derived(corrected, "training.kl_type and importance_sampling_level")
-    return derived
+    corrected = Derived(bias_correction_of(recipe), "training.kl_type and importance_sampling_level")
+    return {**completion_length(recipe), "use_bias_correction_kl": corrected}
 
 
 def prompt_limit_of(data: DataBlock, max_completion_length: int | None) -> int:

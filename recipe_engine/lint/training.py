@@ -43,7 +43,6 @@ FOREIGN_ALGORITHMS = {
     "orpo": "ORPO is not supported yet",
     "cpo": "CPO is not supported yet",
     "ipo": "IPO is a loss of dpo here: write algorithm: dpo and loss_type: ipo",
-    "dapo": "DAPO is grpo with loss_type: dapo, epsilon_high: 0.28 and more; its dynamic sampling is not supported yet",
     "gpo": "GPO is not supported",
     "rpo": "RPO is not supported; dpo with loss_type: [sigmoid, sft] is close to it",
     "pt": "pre-training on plain text is called cpt here",

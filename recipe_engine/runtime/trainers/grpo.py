@@ -52,7 +52,8 @@ class RewardedGRPOTrainer(RolloutTrainer):
                 self.rewards, missing = whole, missing[len(pairs) :]
             batch["num_items_in_batch"] = self.total(self.loss_mask(batch).sum())
             self._report(rounds, missing)
-        self.note("groups_without_spread", useless / sampled)
+        if self.num_generations > 1:
+            self.note("groups_without_spread", useless / sampled)
         return batch
 
     def _report(self, rounds: int, missing: list[int]) -> None:
