@@ -554,7 +554,7 @@ def test_that_gspo_recipe_fits_2_gpus_or_more_but_not_1() -> None:
     assert [check(file, gpus=gpus).has_errors for gpus in (1, 2, 4, 8)] == [True, False, False, False]
 
 
-@pytest.mark.parametrize(("name", "said"), [("orpo", "not supported"), ("dapo", "loss_type: dapo"), ("pt", "cpt")])
+@pytest.mark.parametrize(("name", "said"), [("orpo", "not supported"), ("gpo", "not supported"), ("pt", "cpt")])
 def test_an_algorithm_of_another_framework_is_not_taken_for_a_misspelling(name: str, said: str, tmp_path: Path) -> None:
     file = tmp_path / "recipe.yaml"
     file.write_text(
