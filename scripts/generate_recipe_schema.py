@@ -23,7 +23,9 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 
 from recipe_engine.algorithms import NAMES, algorithm
+from recipe_engine.lint.dialects import verl_groups
 from recipe_engine.lint.renames import REMOVED, RENAMES
+from recipe_engine.lint.spelling import Rename
 from recipe_engine.lint.training import ENGINE_ARGUMENTS, GROUP_SETTINGS
 from recipe_engine.recipe.rewards import REWARDS
 from recipe_engine.recipe.root import BLOCKS, REQUIRED_BLOCKS
@@ -185,7 +187,7 @@ def _is_open(argument: str) -> bool:
     return (
         argument not in ENGINE_ARGUMENTS
         and ("training", argument) not in {one.key for one in REMOVED}
-        and all(rename.old != ("training", argument) for rename in RENAMES)
+        and all(rename.old != ("training", argument) or rename.new == rename.old for rename in RENAMES)
     )
 
 
@@ -227,12 +229,20 @@ def _renamed(block: str, targets: Mapping[str, Mapping[str, Schema]]) -> dict[st
     """The old keys of a block, with the values that the new ones take; where nothing takes the new one, any value."""
     return {
         rename.old[-1]: _deprecated(
-            targets.get(rename.new[0], {}).get(rename.new[-1], {}),
+            _with_old_values(rename, targets.get(rename.new[0], {}).get(rename.new[-1], {})),
             f"`{'.'.join(rename.old)}` is called `{'.'.join(rename.new)}` here",
         )
         for rename in RENAMES
-        if rename.old[0] == block
+        if rename.old[0] == block and rename.old != rename.new
+    } | {
+        path[-1]: _deprecated(schema, f"`{'.'.join(path)}` is verl's: lint says what it is called here")
+        for path, schema in verl_groups.SCHEMAS.items()
+        if path[0] == block
     }
+
+
+def _with_old_values(rename: Rename, schema: Schema) -> Schema:
+    return {"anyOf": [{"enum": list(rename.values)}, schema]} if rename.values and schema else schema
 
 
 def _deprecated(schema: Schema, message: str) -> Schema:

@@ -6,10 +6,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from recipe_engine.diagnostics import Related
+from recipe_engine.diagnostics import Fix, Related
+from recipe_engine.lint.dialects import verl_groups
 from recipe_engine.lint.pydantic_errors import report_choice, report_unknown_key, report_validation_error
-from recipe_engine.lint.renames import REMOVED, RENAMES, VISION, VISION_PREFIXES, Removed
-from recipe_engine.lint.report import Report, dotted, rename_key, shown
+from recipe_engine.lint.renames import REMOVED, RENAMES, VISION, VISION_PREFIXES
+from recipe_engine.lint.report import Report, dotted, rename_key, replace_value, shown
+from recipe_engine.lint.spelling import Removed, Rename
 from recipe_engine.lint.training import read_training
 from recipe_engine.recipe.base import Block
 from recipe_engine.recipe.rewards import REWARDS, Reward
@@ -23,6 +25,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def read_recipe(report: Report) -> Recipe | None:
     """Check the shape of the document and build the recipe; none where that found errors."""
     document = report.document
+    verl_groups.read(report)
     _report_removed(report)
     _apply_renames(report)
     tree = document.tree
@@ -96,11 +99,14 @@ def _apply_renames(report: Report) -> None:
     for rename in RENAMES:
         if (parent := _mapping_at(document, rename.old[:-1])) is None or rename.old[-1] not in parent:
             continue
+        value = rename.value(parent[rename.old[-1]])
+        if rename.old == rename.new and value is parent[rename.old[-1]]:
+            continue
         target = document.tree.setdefault(rename.new[0], {})
         old, new = dotted(rename.old), dotted(rename.new)
         if not isinstance(target, dict):
             continue  # the wrong type of the other block is reported by itself
-        if rename.new[-1] in target and target[rename.new[-1]] != parent[rename.old[-1]]:
+        if rename.old != rename.new and rename.new[-1] in target and target[rename.new[-1]] != value:
             report.add(
                 "R207",
                 "error",
@@ -112,18 +118,38 @@ def _apply_renames(report: Report) -> None:
             )
             del parent[rename.old[-1]]
             continue
-        # With both keys there, and one value, renaming would write the key twice.
-        renamable = rename.old[:-1] == rename.new[:-1] and rename.new[-1] not in target
-        report.add(
-            "R206",
-            "note",
-            rename.old,
-            f"`{old}` ({rename.origin}) is called `{new}` here",
-            at_key=True,
-            fix=rename_key(document, rename.old, rename.new[-1]) if renamable else None,
-        )
-        target[rename.new[-1]] = parent.pop(rename.old[-1])
-        _move_marks(document, rename.old, rename.new)
+        report.add("R206", "note", rename.old, _note(rename, value), at_key=True, fix=_fix(document, rename, value))
+        del parent[rename.old[-1]]
+        target[rename.new[-1]] = value
+        if rename.old != rename.new:
+            _move_marks(document, rename.old, rename.new)
+
+
+def _note(rename: Rename, value: object) -> str:
+    old, new = dotted(rename.old), dotted(rename.new)
+    if not rename.values:
+        return f"`{old}` ({rename.origin}) is called `{new}` here"
+    return f"`{old}` ({rename.origin}) is `{new}: {value}` here"
+
+
+def _fix(document: Document, rename: Rename, value: object) -> Fix | None:
+    """The edit that writes the new key, and the new value where it differs; none between blocks."""
+    parent = _mapping_at(document, rename.old[:-1]) or {}
+    if rename.old[:-1] != rename.new[:-1]:
+        return None
+    key = value_edit = None
+    if rename.old != rename.new:
+        if rename.new[-1] in parent:
+            return None  # with both keys there, and one value, renaming would write the key twice
+        key = rename_key(document, rename.old, rename.new[-1])
+    if value is not parent[rename.old[-1]]:
+        value_edit = replace_value(document, rename.old, str(value))
+    fixes = [fix for fix in (key, value_edit) if fix is not None]
+    if not fixes:
+        return None
+    return Fix(
+        f"write {rename.new[-1]}{f': {value}' if value_edit else ''}", tuple(e for fix in fixes for e in fix.edits)
+    )
 
 
 def _move_marks(document: Document, old: Path, new: Path) -> None:

@@ -2,25 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Rename:
-    """A key that has another name here, with the same meaning: it is understood, with a note."""
-
-    old: tuple[str, ...]
-    new: tuple[str, ...]
-    origin: str
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """A key whose meaning changed or that nothing here reads: an error that says what to write."""
-
-    key: tuple[str, ...]
-    instead: str
-
+from recipe_engine.lint.dialects import verl
+from recipe_engine.lint.spelling import Removed, Rename
 
 RENAMES = (
     Rename(("model", "dtype"), ("model", "torch_dtype"), "transformers 5"),
@@ -49,10 +32,10 @@ RENAMES = (
     Rename(("training", "lr"), ("training", "learning_rate"), "the field"),
     Rename(("training", "epochs"), ("training", "num_train_epochs"), "the field"),
     Rename(("training", "num_epochs"), ("training", "num_train_epochs"), "Axolotl"),
-    Rename(("training", "kl_coef"), ("training", "beta"), "verl"),
     Rename(("training", "num_return_sequences"), ("training", "num_generations"), "transformers"),
     Rename(("training", "eval_split_ratio"), ("data", "eval_holdout"), "FAI-RL"),
     Rename(("wandb", "run_name"), ("wandb", "name"), "wandb"),
+    *verl.RENAMES,
 )
 
 _VISION = "vision models (sft_vlm) are not supported: this engine trains on text"
@@ -87,6 +70,7 @@ REMOVED = (
         ("local_reward_function",),
         "write rewards: [{type: function, path: FILE.py, name: FUNCTION}], with the file beside the recipe",
     ),
+    *verl.REMOVED,
 )
 VISION_PREFIXES = ("image_", "video_")
 VISION = _VISION

@@ -103,8 +103,6 @@ def test_a_completion_without_a_reward_counts_in_no_baseline(found: Callable[[Te
     value = found(rewards, 4)
     assert value.isfinite().all()
     assert value[3:8].tolist() == [0.0] * 5
-    if len(REWARDS) == 12 and found is not CASES["opo"][0]:
-        assert float(value[:3].sum().abs()) < 1e-9
 
 
 def mask() -> Tensor:
@@ -165,7 +163,6 @@ def test_a_whitened_batch_is_that_of_all_processes() -> None:
     values, trained = token_rewards(), mask()
     whole = estimate.whitened(values, trained, lambda x: x)
     halves = [slice(0, 6), slice(6, 12)]
-    expected: list[list[Tensor]] = []
 
     def sums_of(part: slice) -> list[Tensor]:
         """What this process adds to each of the three sums, given the mean of all."""

@@ -1,0 +1,1 @@
+"""Spellings of other frameworks, one file each: ``RENAMES``, ``REMOVED``, and what takes several keys at once."""
