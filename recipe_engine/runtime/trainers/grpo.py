@@ -12,7 +12,12 @@ from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.reward_rows import unpack
 from recipe_engine.runtime.trainers import advantages as estimate
 from recipe_engine.runtime.trainers.decoding import sampling
-from recipe_engine.runtime.trainers.resampling import further_rounds, replace_groups
+from recipe_engine.runtime.trainers.resampling import (
+    completions_table,
+    further_rounds,
+    put_completions_table,
+    replace_groups,
+)
 from recipe_engine.runtime.trainers.rollout import Batch, RolloutTrainer
 
 
@@ -33,28 +38,38 @@ class RewardedGRPOTrainer(RolloutTrainer):
         if not self.model.training:
             return batch
         kept = self.worth_training()
-        sampled, useless = len(kept), int((~kept).sum())
+        useless = [float((~kept).sum())]
         if self.settings.dynamic_sampling:
-            rounds = 1
             missing = (~kept).nonzero().flatten().tolist()
             further = further_rounds(self, rows)
-            while missing and rounds < self.settings.max_sampling_rounds and (drawn := next(further, None)):
-                whole = self.rewards
-                other = super().sample(drawn)
-                kept = self.worth_training()
-                rounds, sampled, useless = rounds + 1, sampled + len(kept), useless + int((~kept).sum())
-                pairs = list(zip(missing, kept.nonzero().flatten().tolist(), strict=False))
-                replace_groups(self, batch, other, pairs)
-                whole = whole.clone()
-                for place, source in pairs:
-                    size = self.num_generations
-                    whole[place * size :][:size] = self.rewards[source * size :][:size]
-                self.rewards, missing = whole, missing[len(pairs) :]
+            while missing and len(useless) < self.settings.max_sampling_rounds and (drawn := next(further, None)):
+                missing, of_this_round = self._fill(batch, missing, drawn)
+                useless.append(of_this_round)
             batch["num_items_in_batch"] = self.total(self.loss_mask(batch).sum())
-            self._report(rounds, missing)
+            self._report(len(useless), missing)
         if self.num_generations > 1:
-            self.note("groups_without_spread", useless / sampled)
+            self.note("groups_without_spread", sum(useless) / len(useless) / len(kept))
         return batch
+
+    def _fill(self, batch: Batch, missing: list[int], drawn: list[dict[str, str]]) -> tuple[list[int], float]:
+        """Sample another round and put its groups worth training into the places that miss one.
+
+        Returns the places that still miss one, and how many groups of that round were not worth training.
+        """
+        rewards, table = self.rewards, completions_table(self)
+        other = super().sample(drawn)
+        kept = self.worth_training()
+        pairs = list(zip(missing, kept.nonzero().flatten().tolist(), strict=False))
+        replace_groups(self, batch, other, pairs)
+        size, sampled = self.num_generations, completions_table(self)
+        for place, source in pairs:
+            for k in range(size):
+                rewards[place * size + k] = self.rewards[source * size + k]
+                for column, values in zip(table, sampled, strict=True):
+                    column[place * size + k] = values[source * size + k]
+        self.rewards = rewards
+        put_completions_table(self, table)
+        return missing[len(pairs) :], float((~kept).sum())
 
     def _report(self, rounds: int, missing: list[int]) -> None:
         self.note("sampling/rounds", rounds)

@@ -20,7 +20,6 @@ Batch = dict[str, Any]
 Packed = list[dict[str, str]]
 
 LEFT_PADDED = ("prompt_ids", "prompt_mask")
-LOGS = ("prompt", "completion")
 
 
 def further_rounds(trainer: Any, rows: Packed) -> Iterator[Packed]:
@@ -75,19 +74,18 @@ def _widened(values: Tensor, width: int, fill: int, left: bool) -> Tensor:
     return torch.nn.functional.pad(values, (missing, 0) if left else (0, missing), value=fill)
 
 
-def logged_rows(trainer: Any, count: int) -> list[tuple[Any, ...]]:
-    """The last ``count`` rows of the table of completions that the trainer keeps for its log."""
-    return [tuple(list(column)[-count:]) for column in _columns(trainer)]
+def completions_table(trainer: Any) -> list[list[Any]]:
+    """The columns that the trainer keeps of the last round for its log: prompts, completions, rewards."""
+    return [list(column) for column in _columns(trainer)]
 
 
-def put_logged_rows(trainer: Any, rows: list[list[Any]]) -> None:
-    """Replace the last rows of the table of completions."""
-    for column, values in zip(_columns(trainer), rows, strict=True):
-        for _ in values:
-            column.pop()
+def put_completions_table(trainer: Any, table: list[list[Any]]) -> None:
+    """Replace these columns."""
+    for column, values in zip(_columns(trainer), table, strict=True):
+        column.clear()
         column.extend(values)
 
 
 def _columns(trainer: Any) -> list[Any]:
     logs = trainer._logs
-    return [*(logs[name] for name in LOGS), *logs["rewards"].values()]
+    return [logs["prompt"], logs["completion"], *logs["rewards"].values(), *logs["extra"].values()]
