@@ -13,7 +13,7 @@ class OpoSettings(GrpoSettings):
     """Settings of OPO. Exact on-policy training, one update a round, is the paper's; more updates are clipped."""
 
     advantage_estimator: Literal["opo"] = "opo"
-    """The reward less the group's mean weighted by completion length (equation 8)."""
+    """The reward less the group's mean weighted by completion length."""
     num_generations: Annotated[int, Field(ge=2)] = 8
     """Completions sampled for each prompt: the size of a group."""
 

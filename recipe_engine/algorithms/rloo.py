@@ -10,7 +10,7 @@ from recipe_engine.algorithms.grpo import GrpoSettings, group_algorithm
 
 
 class RlooSettings(GrpoSettings):
-    """Settings of RLOO: the baseline of equation 8 of the paper, and the KL penalty in the reward as in equation 2."""
+    """Settings of RLOO: the leave-one-out baseline, and the KL penalty in the reward."""
 
     advantage_estimator: Literal["rloo"] = "rloo"
     """The reward less the mean of the group's other rewards."""

@@ -43,17 +43,17 @@ def by_batch(rewards: Rewards, size: int) -> Tensor:
 
 
 def centred(rewards: Rewards, size: int) -> Tensor:
-    """Dr. GRPO, arXiv 2503.20783, equation 2."""
+    """Dr. GRPO, arXiv 2503.20783."""
     return flat([[r - statistics.mean(g) for r in g] for g in groups(rewards, size)])
 
 
 def rloo(rewards: Rewards, size: int) -> Tensor:
-    """arXiv 2402.14740, equation 8: R_i - 1 / (k - 1) sum_{j != i} R_j."""
+    """arXiv 2402.14740: R_i - 1 / (k - 1) sum_{j != i} R_j."""
     return flat([[r - (sum(g) - r) / (size - 1) for r in g] for g in groups(rewards, size)])
 
 
 def opo(rewards: Rewards, size: int) -> Tensor:
-    """arXiv 2505.23585, equation 8: the baseline is sum_i l_i R_i / sum_i l_i."""
+    """arXiv 2505.23585: the baseline is sum_i l_i R_i / sum_i l_i."""
     found = []
     for g, lengths in zip(groups(rewards, size), groups(list(map(float, LENGTHS)), size), strict=True):
         baseline = sum(n * r for n, r in zip(lengths, g, strict=True)) / sum(lengths)
@@ -62,7 +62,7 @@ def opo(rewards: Rewards, size: int) -> Tensor:
 
 
 def gpg(rewards: Rewards, size: int) -> Tensor:
-    """arXiv 2504.02546, section 3.2: a (R - mean), a = B / (B - M), M the completions of groups without spread."""
+    """arXiv 2504.02546: a (R - mean), a = B / (B - M), M the completions of groups without spread."""
     lost = sum(size for g in groups(rewards, size) if len(set(g)) == 1)
     return centred(rewards, size) * len(rewards) / (len(rewards) - lost)
 
@@ -136,7 +136,7 @@ def normalised(rows: list[Rewards]) -> Tensor:
 @pytest.mark.parametrize(("dtype", "tolerance"), TYPES, ids=["64", "32"])
 class TestOfTokens:
     def test_reinforce_plus_plus(self, gamma: float, dtype: torch.dtype, tolerance: float) -> None:
-        """arXiv 2501.03262, equations 4 and 5."""
+        """arXiv 2501.03262."""
         value = estimate.reinforce_plus_plus(token_rewards().to(dtype), mask(), gamma, lambda x: x)
         assert relative_error(value, normalised(returns(token_rewards(), gamma))) < tolerance
 
@@ -151,7 +151,7 @@ class TestOfTokens:
 @pytest.mark.parametrize(("dtype", "tolerance"), TYPES, ids=["64", "32"])
 @pytest.mark.parametrize("size", [2, 4])
 def test_reinforce_plus_plus_with_a_group_baseline(size: int, dtype: torch.dtype, tolerance: float) -> None:
-    """arXiv 2501.03262, equations 6 and 7: R - mean of the group at each token, normalised over all tokens."""
+    """arXiv 2501.03262: R - mean of the group at each token, normalised over all tokens."""
     baselined = estimate.group_advantages(torch.tensor(REWARDS, dtype=dtype), size, "none")
     value = estimate.reinforce_plus_plus_baseline(baselined, mask(), lambda x: x)
     rows = [[float(a)] * n for a, n in zip(centred(REWARDS, size), LENGTHS, strict=True)]

@@ -55,7 +55,7 @@ def cispo(bound: float) -> Reference:
 
 
 def dual_clip(bound: float) -> Reference:
-    """arXiv 1912.09729, equation 4: where A < 0, max(clipped objective, bound x A)."""
+    """arXiv 1912.09729: where A < 0, max(clipped objective, bound x A)."""
 
     def loss(policy: Tensor, old: Tensor, _: Tensor, mask: Tensor) -> Tensor:
         objective = clipped_tokens(policy, old, 0.2, 0.2)
@@ -66,8 +66,41 @@ def dual_clip(bound: float) -> Reference:
     return loss
 
 
+def bnpo(policy: Tensor, old: Tensor, _: Tensor, mask: Tensor) -> Tensor:
+    """The clipped objective, averaged over the tokens of the micro-batch."""
+    return -over_tokens(clipped_tokens(policy, old, 0.2, 0.2), mask)
+
+
+def sequence_ratio(policy: Tensor, old: Tensor, mask: Tensor) -> Tensor:
+    return torch.exp(((policy - old) * mask).sum(-1) / mask.sum(-1))
+
+
+def luspo(policy: Tensor, old: Tensor, _: Tensor, mask: Tensor) -> Tensor:
+    """GSPO's objective (arXiv 2507.18071, equation 5) with each sequence weighted by its length."""
+    ratios = sequence_ratio(policy, old, mask)
+    clipped = torch.minimum(ratios * ADVANTAGES, ratios.clip(0.8, 1.2) * ADVANTAGES)
+    return -(clipped * mask.sum(-1)).mean()
+
+
+def sapo(policy: Tensor, old: Tensor, _: Tensor, mask: Tensor) -> Tensor:
+    """arXiv 2511.20347: 4 / t sigmoid(t (ratio - 1)) A, t 1.0 where A > 0, else 1.05; a mean within each sequence."""
+    advantages = ADVANTAGES[:, None]
+    heat = torch.where(advantages > 0, 1.0, 1.05).double()
+    gate = 4 / heat / (1 + torch.exp(-heat * (torch.exp(policy - old) - 1)))
+    return -by_sequence(gate * advantages, mask)
+
+
+def vespo(policy: Tensor, old: Tensor, _: Tensor, mask: Tensor) -> Tensor:
+    """phi(w) A log pi, phi(w) = e^l w^k e^(-l w) without gradient, w the ratio of the whole sequence (a product)."""
+    weights = torch.exp(((policy - old) * mask).sum(-1)).detach()
+    k = torch.where(ADVANTAGES >= 0, 2.0, 3.0).double()
+    rate = torch.where(ADVANTAGES >= 0, 3.0, 2.0).double()
+    phi = torch.exp(rate) * weights**k * torch.exp(-rate * weights)
+    return -over_tokens((phi * ADVANTAGES)[:, None] * policy, mask)
+
+
 def plain(policy: Tensor, old: Tensor, _: Tensor, mask: Tensor) -> Tensor:
-    """arXiv 2504.02546, equation 5: A log pi, whatever the policy that sampled. (Value 0: only its gradient counts.)"""
+    """arXiv 2504.02546: A log pi, whatever the policy that sampled. (Value 0: only its gradient counts.)"""
     return -over_tokens(ADVANTAGES[:, None] * (policy - policy.detach() + 1), mask)
 
 
@@ -98,6 +131,10 @@ KL = {"beta": BETA, "loss_type": "dapo"}
 CASES: dict[str, tuple[str, Row, Reference]] = {
     "cispo": ("cispo", {"epsilon_high": 1.3}, cispo(1.3)),
     "dual clip": ("grpo", {"delta": 1.4}, dual_clip(1.4)),
+    "bnpo": ("grpo", {"loss_type": "bnpo"}, bnpo),
+    "luspo": ("grpo", {"loss_type": "luspo", "importance_sampling_level": "sequence"}, luspo),
+    "sapo": ("grpo", {"loss_type": "sapo"}, sapo),
+    "vespo": ("grpo", {"loss_type": "vespo"}, vespo),
     "no ratio": ("gpg", {}, plain),
     "k1": ("grpo", {**KL, "kl_type": "k1"}, penalised(k1, average=over_tokens, weighted=True)),
     "k1 without weights": (
@@ -119,6 +156,13 @@ CASES: dict[str, tuple[str, Row, Reference]] = {
         "dr_grpo",
         {"beta": BETA, "kl_type": "k2"},
         penalised(k2, average=by_length),
+    ),
+    "k2 by sum": (
+        "grpo",
+        {"beta": BETA, "loss_type": "luspo", "importance_sampling_level": "sequence", "kl_type": "k2"},
+        lambda policy, old, frozen, mask: (
+            luspo(policy, old, frozen, mask) + BETA * (k2(policy - frozen) * mask).sum(-1).mean()
+        ),
     ),
     "in the reward": ("rloo", {"beta": BETA, "loss_type": "grpo"}, grpo(0.2, 0.2)),
 }

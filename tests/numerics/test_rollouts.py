@@ -87,7 +87,7 @@ def divergences(trainer: Any, batch: Row) -> Tensor:
 def test_the_penalty_of_a_completion_is_taken_from_its_reward(
     make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, kind: str, formula: Any
 ) -> None:
-    """RLOO: leave-one-out advantages of R - beta sum_t KL_t (arXiv 2402.14740, equations 2 and 8)."""
+    """RLOO: leave-one-out advantages of R - beta sum_t KL_t (arXiv 2402.14740)."""
     trainer, batch = round_with_penalty(make_trainer, monkeypatch, "rloo", kl_type=kind)
     kl = formula(divergences(trainer, batch)) * batch["completion_mask"]
     assert kl.abs().max() > 1e-3

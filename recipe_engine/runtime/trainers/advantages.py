@@ -37,7 +37,7 @@ def group_advantages(scores: Tensor, group: int, scale: str) -> Tensor:
     """GRPO, arXiv 2402.03300, section 4.1.2: (R - mean of the group) / standard deviation of the group.
 
     ``scale`` "batch" divides by the standard deviation of all rewards instead (arXiv 2508.08221), "none" does not
-    divide (Dr. GRPO, arXiv 2503.20783, equation 2). Standard deviations are unbiased.
+    divide (Dr. GRPO, arXiv 2503.20783). Standard deviations are unbiased.
     """
     centred = scores - _group_mean(scores, group)
     if scale == "none":
@@ -56,7 +56,7 @@ def advantages_of_each_reward(rewards: Tensor, weights: Tensor, group: int) -> T
 
 
 def leave_one_out(scores: Tensor, group: int) -> Tensor:
-    """RLOO, arXiv 2402.14740, equation 8: R less the mean of the group's other rewards, n / (n - 1) (R - mean)."""
+    """RLOO, arXiv 2402.14740: R less the mean of the group's other rewards, n / (n - 1) (R - mean)."""
     grouped = scores.view(-1, group)
     count = (~grouped.isnan()).sum(dim=1).repeat_interleave(group)
     factor = count / (count - 1).clamp(min=1)
@@ -64,7 +64,7 @@ def leave_one_out(scores: Tensor, group: int) -> Tensor:
 
 
 def optimal_baseline(scores: Tensor, lengths: Tensor, group: int) -> Tensor:
-    """OPO, arXiv 2505.23585, equation 8: R - sum(length R) / sum(length), over the group."""
+    """OPO, arXiv 2505.23585: R - sum(length R) / sum(length), over the group."""
     grouped = scores.view(-1, group)
     weights = (lengths.view(-1, group) * ~grouped.isnan()).to(scores.dtype)
     baseline = (weights * grouped.nan_to_num(nan=0.0)).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
@@ -72,7 +72,7 @@ def optimal_baseline(scores: Tensor, lengths: Tensor, group: int) -> Tensor:
 
 
 def group_policy_gradient(scores: Tensor, group: int) -> Tensor:
-    """GPG, arXiv 2504.02546, section 3.2: a (R - mean of the group), with a = B / (B - M).
+    """GPG, arXiv 2504.02546: a (R - mean of the group), with a = B / (B - M).
 
     M of the B completions are in groups without spread, whose gradient is 0. verl divides by the number of rewards
     that are not 0 instead, which is the same only where no group is all right.
@@ -110,12 +110,12 @@ def whitened(values: Tensor, mask: Tensor, total: Total) -> Tensor:
 
 
 def reinforce_plus_plus(rewards: Tensor, mask: Tensor, gamma: float, total: Total) -> Tensor:
-    """REINFORCE++, arXiv 2501.03262, equations 4 and 5: each token's return, whitened over the tokens of the round."""
+    """REINFORCE++, arXiv 2501.03262: each token's return, whitened over the tokens of the round."""
     return whitened(returns_to_go(rewards, mask, gamma), mask, total)
 
 
 def reinforce_plus_plus_baseline(centred: Tensor, mask: Tensor, total: Total) -> Tensor:
-    """REINFORCE++-baseline, arXiv 2501.03262, equations 6 and 7: R - mean of the group, whitened over tokens.
+    """REINFORCE++-baseline, arXiv 2501.03262: R - mean of the group, whitened over tokens.
 
     ``centred``, (B,), is ``group_advantages(..., "none")`` of this process.
     """

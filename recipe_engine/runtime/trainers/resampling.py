@@ -7,6 +7,7 @@ on as if nothing had been drawn. A prompt may therefore be sampled more often th
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,7 +28,8 @@ def further_rounds(trainer: Any, rows: Packed) -> Iterator[Packed]:
     dataset, args = trainer.train_dataset, trainer.args
     taken = set(gather_object(list(dict.fromkeys(row[COLUMN] for row in rows))))
     in_step = trainer._step % args.gradient_accumulation_steps
-    generator = torch.Generator().manual_seed(hash((args.seed, trainer.state.global_step, in_step)) % (1 << 63))
+    digest = hashlib.sha256(f"{args.seed} {trainer.state.global_step} {in_step}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
     order = torch.randperm(len(dataset), generator=generator).tolist()
     group, prompts = trainer.num_generations, args.generation_batch_size // trainer.num_generations
     first = trainer.accelerator.process_index * len(rows)

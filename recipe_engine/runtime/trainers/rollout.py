@@ -95,7 +95,7 @@ class RolloutTrainer(GRPOTrainer):
     def penalty(self, batch: Batch) -> Tensor:
         """What the KL penalty takes from the reward of each token, (B, T): 0 where it is in the loss or there is none.
 
-        As in arXiv 2402.14740, equation 2: beta x log(pi / pi_ref), estimated by ``kl_type``.
+        As in arXiv 2402.14740: beta x log(pi / pi_ref), estimated by ``kl_type``.
         """
         mask = self.loss_mask(batch)
         if not self.settings.kl_in_reward or self.beta == 0:
