@@ -117,7 +117,7 @@ def _arguments(
             put(name, value, given or f"default of {chosen.name}")
     for name, value in recipe.arguments.items():
         put(name, value, _origin(document, "training", name) or "recipe")
-    for name, (value, why) in chosen.derived(recipe).items():
+    for name, (value, why) in {**chosen.derived(recipe), **chosen.sizes(recipe, processes)}.items():
         # A value that was given and is kept came from the recipe; one that was made of it came from the engine.
         given = _origin(document, "training", name) if arguments.get(name) == value else None
         put(name, value, given or f"engine: {why}")

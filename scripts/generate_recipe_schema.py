@@ -23,7 +23,8 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 
 from recipe_engine.algorithms import NAMES, algorithm
-from recipe_engine.lint.dialects.spelling import EACH
+from recipe_engine.lint.dialects import verl_groups
+from recipe_engine.lint.dialects.spelling import EACH, Rename
 from recipe_engine.lint.renames import REMOVED, RENAMES
 from recipe_engine.lint.training import ENGINE_ARGUMENTS, GROUP_SETTINGS
 from recipe_engine.recipe.rewards import REWARDS
@@ -188,7 +189,7 @@ def _is_open(argument: str) -> bool:
     return (
         argument not in ENGINE_ARGUMENTS
         and ("training", argument) not in {one.key for one in REMOVED}
-        and all(rename.old != ("training", argument) for rename in RENAMES)
+        and all(rename.old != ("training", argument) or rename.new == rename.old for rename in RENAMES)
     )
 
 
@@ -231,12 +232,20 @@ def _renamed(path: tuple[str, ...], targets: Mapping[str, Mapping[str, Schema]])
     one, any value. ``targets`` has the keys of each block, or of this very mapping under the name of its first part."""
     return {
         rename.old[-1]: _deprecated(
-            targets.get(rename.new[0], {}).get(rename.new[-1], {}),
+            _with_old_values(rename, targets.get(rename.new[0], {}).get(rename.new[-1], {})),
             f"`{'.'.join(rename.old)}` is called `{'.'.join(rename.new)}` here",
         )
         for rename in RENAMES
-        if rename.old[:-1] == path
+        if rename.old[:-1] == path and rename.old != rename.new
+    } | {
+        place[-1]: _deprecated(schema, f"`{'.'.join(place)}` is verl's: lint says what it is called here")
+        for place, schema in verl_groups.SCHEMAS.items()
+        if place[:-1] == path
     }
+
+
+def _with_old_values(rename: Rename, schema: Schema) -> Schema:
+    return {"anyOf": [{"enum": list(rename.values)}, schema]} if rename.values and schema else schema
 
 
 def _deprecated(schema: Schema, message: str) -> Schema:

@@ -42,6 +42,8 @@ class Algorithm:
     """Row shapes it can be trained on."""
     derived: Callable[[Recipe], Mapping[str, Derived]] = lambda recipe: {}
     """Arguments that follow from other blocks of the recipe, or from settings that are no argument themselves."""
+    sizes: Callable[[Recipe, int], Mapping[str, Derived]] = lambda recipe, processes: {}
+    """Arguments that follow from settings and from the number of processes."""
     config_class: str = ""
     """Class that the worker makes of the arguments, as ``module:Class``. Default: ``config``, from TRL."""
     unused: frozenset[str] = frozenset()

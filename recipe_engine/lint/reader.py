@@ -6,11 +6,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from recipe_engine.diagnostics import Related
-from recipe_engine.lint.dialects.spelling import EACH, Removed
+from recipe_engine.diagnostics import Fix, Related
+from recipe_engine.lint.dialects import verl_groups
+from recipe_engine.lint.dialects.spelling import EACH, Removed, Rename
 from recipe_engine.lint.pydantic_errors import report_choice, report_unknown_key, report_validation_error
 from recipe_engine.lint.renames import REMOVED, RENAMES, VISION, VISION_PREFIXES
-from recipe_engine.lint.report import Report, dotted, rename_key, shown
+from recipe_engine.lint.report import Report, dotted, rename_key, replace_value, shown
 from recipe_engine.lint.training import read_training
 from recipe_engine.recipe.base import Block
 from recipe_engine.recipe.rewards import REWARDS, Reward
@@ -24,6 +25,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def read_recipe(report: Report) -> Recipe | None:
     """Check the shape of the document and build the recipe; none where that found errors."""
     document = report.document
+    verl_groups.read(report)
     _report_removed(report)
     _apply_renames(report)
     tree = document.tree
@@ -97,10 +99,10 @@ def _apply_renames(report: Report) -> None:
     for rename in RENAMES:
         for old in _places(document, rename.old):
             new = (*old[:-1], rename.new[-1]) if EACH in rename.old else rename.new
-            _apply_rename(report, old, new, rename.origin)
+            _apply_rename(report, old, new, rename)
 
 
-def _apply_rename(report: Report, old: Path, new: Path, origin: str) -> None:
+def _apply_rename(report: Report, old: Path, new: Path, rename: Rename) -> None:
     document = report.document
     parent = _mapping_at(document, old[:-1])
     if old[:-1] != new[:-1]:
@@ -109,7 +111,10 @@ def _apply_rename(report: Report, old: Path, new: Path, origin: str) -> None:
     if parent is None or target is None:
         return  # the wrong type of the other block is reported by itself
     before, after = str(old[-1]), str(new[-1])
-    if after in target and target[after] != parent[before]:
+    value = rename.value(parent[before])
+    if old == new and value is parent[before]:
+        return
+    if old != new and after in target and target[after] != value:
         report.add(
             "R207",
             "error",
@@ -121,18 +126,32 @@ def _apply_rename(report: Report, old: Path, new: Path, origin: str) -> None:
         )
         del parent[before]
         return
-    # With both keys there, and one value, renaming would write the key twice.
-    renamable = old[:-1] == new[:-1] and after not in target
-    report.add(
-        "R206",
-        "note",
-        old,
-        f"`{dotted(old)}` ({origin}) is called `{dotted(new)}` here",
-        at_key=True,
-        fix=rename_key(document, old, after) if renamable else None,
-    )
-    target[after] = parent.pop(before)
-    _move_marks(document, old, new)
+    named = f"is `{dotted(new)}: {value}`" if rename.values else f"is called `{dotted(new)}`"
+    note = f"`{dotted(old)}` ({rename.origin}) {named} here"
+    report.add("R206", "note", old, note, at_key=True, fix=_fix(document, old, new, value))
+    del parent[before]
+    target[after] = value
+    if old != new:
+        _move_marks(document, old, new)
+
+
+def _fix(document: Document, old: Path, new: Path, value: object) -> Fix | None:
+    """The edit that writes the new key, and the new value where it differs; none between blocks."""
+    parent = _mapping_at(document, old[:-1]) or {}
+    if old[:-1] != new[:-1]:
+        return None
+    key = value_edit = None
+    if old != new:
+        if new[-1] in parent:
+            return None  # with both keys there, and one value, renaming would write the key twice
+        key = rename_key(document, old, str(new[-1]))
+    if value is not parent[str(old[-1])]:
+        value_edit = replace_value(document, old, str(value))
+    fixes = [fix for fix in (key, value_edit) if fix is not None]
+    if not fixes:
+        return None
+    edits = tuple(edit for fix in fixes for edit in fix.edits)
+    return Fix(f"write {new[-1]}{f': {value}' if value_edit else ''}", edits)
 
 
 def _move_marks(document: Document, old: Path, new: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recipe_engine.lint.dialects import openrlhf
+from recipe_engine.lint.dialects import openrlhf, verl
 from recipe_engine.lint.dialects.spelling import Removed, Rename
 
 RENAMES = (
@@ -38,11 +38,11 @@ RENAMES = (
     Rename(("training", "orpo_alpha"), ("training", "beta"), "Axolotl"),
     Rename(("training", "ref_model_name_or_path"), ("training", "ref_model_name"), "the field"),
     Rename(("training", "ref_model"), ("training", "ref_model_name"), "LLaMA-Factory"),
-    Rename(("training", "kl_coef"), ("training", "beta"), "verl"),
+    *openrlhf.RENAMES,
     Rename(("training", "num_return_sequences"), ("training", "num_generations"), "transformers"),
     Rename(("training", "eval_split_ratio"), ("data", "eval_holdout"), "FAI-RL"),
     Rename(("wandb", "run_name"), ("wandb", "name"), "wandb"),
-    *openrlhf.RENAMES,
+    *verl.RENAMES,
 )
 
 _VISION = "vision models (sft_vlm) are not supported: this engine trains on text"
@@ -83,6 +83,7 @@ REMOVED = (
         "write rewards: [{type: function, path: FILE.py, name: FUNCTION}], with the file beside the recipe",
     ),
     *openrlhf.REMOVED,
+    *verl.REMOVED,
 )
 VISION_PREFIXES = ("image_", "video_")
 VISION = _VISION

@@ -52,7 +52,6 @@ FOREIGN_ALGORITHMS = {
     "ipo": "IPO is a loss of dpo here: write algorithm: dpo and loss_type: ipo (TRL's, averaged over tokens) or "
     "ipo_sum (OpenRLHF's, summed)",
     "cdpo": "conservative DPO is dpo with label_smoothing above 0",
-    "dapo": "DAPO is grpo with loss_type: dapo, epsilon_high: 0.28 and more; its dynamic sampling is not supported yet",
     "gpo": "GPO is not supported",
     "rpo": "RPO is not supported; dpo with loss_type: [sigmoid, sft] is close to it",
     "pt": "pre-training on plain text is called cpt here",

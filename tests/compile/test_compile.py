@@ -55,6 +55,13 @@ def test_what_an_algorithm_does_not_read_is_an_argument_of_its_trl_config_and_no
     assert not chosen.unused & chosen.settings.model_fields.keys()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_of_an_algorithm_is_an_argument_of_its_trl_config_or_given_to_the_trainer(name: str) -> None:
+    chosen = algorithm(name)
+    arguments = chosen.settings.model_fields.keys() & trl_arguments(chosen.config).keys()
+    assert arguments | chosen.own_settings == chosen.settings.model_fields.keys()
+
+
 def test_compiling_opens_and_writes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("recipe.yaml").write_text(GRPO, encoding="utf-8")
     checked = check("recipe.yaml")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 EACH = "[]"
 """In a path: every item of the list that stands there."""
@@ -14,8 +17,18 @@ class Rename:
 
     old: tuple[str, ...]
     new: tuple[str, ...]
-    """Where ``old`` goes into a list, the path of the same mapping with another last key."""
+    """Where ``old`` goes into a list, the path of the same mapping with another last key. Where it is the same as
+    ``old``, only values have other names."""
     origin: str
+    values: Mapping[Any, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """Values that are written otherwise here; all others are kept."""
+
+    def value(self, given: Any) -> Any:
+        """What a value of the old key is called here. 1 and true are two values."""
+        for word, meant in self.values.items():
+            if type(word) is type(given) and word == given:
+                return meant
+        return given
 
 
 @dataclass(frozen=True, slots=True)
