@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from recipe_engine.algorithms import NAMES, algorithm
 from recipe_engine.diagnostics import Fix, Related
 from recipe_engine.lint.dialects import verl_groups
 from recipe_engine.lint.dialects.spelling import EACH, Removed, Rename
@@ -172,12 +173,21 @@ def _report_removed(report: Report) -> None:
         if key.startswith(VISION_PREFIXES)
     ]
     for removed in (*REMOVED, *vision):
+        if _understood(document, removed.key):
+            continue
         for key in _places(document, removed.key):
             message = f"`{dotted(key)}` is not a setting of this engine"
             report.add("R207", "error", key, message, at_key=True, hint=removed.instead)
             parent = _mapping_at(document, key[:-1])
             if parent is not None:
                 del parent[str(key[-1])]
+
+
+def _understood(document: Document, key: Path) -> bool:
+    """Whether a key that two programs use means a setting of the chosen algorithm, in the words of one of them."""
+    name = (_mapping_at(document, ("training",)) or {}).get("algorithm")
+    settings = algorithm(name).settings.model_fields if isinstance(name, str) and name in NAMES else {}
+    return any(rename.old == key and rename.new[-1] in settings for rename in RENAMES)
 
 
 def _places(document: Document, pattern: tuple[str, ...]) -> list[Path]:

@@ -71,7 +71,6 @@ REMOVED = (
     Removed(("data", "val_batch_size"), _PROMPTS),
     Removed(("data", "train_files"), "write data.datasets: [{name: FILE}]"),
     Removed(("data", "val_files"), "write data.eval_datasets: [{name: FILE}]"),
-    Removed(("data", "prompt_key"), "write prompt_column in the entry of data.datasets"),
     Removed(("data", "reward_fn_key"), _LEAVE_OUT + "rewards read every column of a row"),
     Removed(("data", "return_raw_chat"), _LEAVE_OUT + "rewards read every column of a row"),
     Removed(
