@@ -72,7 +72,7 @@ def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Comp
         config=chosen.config,
         config_class=chosen.config_class or f"trl:{chosen.config}",
         arguments=arguments,
-        settings=recipe.settings.model_dump() if chosen.own_settings else {},
+        settings=_absolute_settings(recipe, chosen) if chosen.own_settings else {},
         wandb=recipe.wandb.model_copy(update={"name": recipe.wandb.name or run_name}),
         s3=recipe.s3,
         allow_reward_code=options.allow_reward_code,
@@ -170,6 +170,11 @@ def _absolute(path: str) -> str:
 def _absolute_name(name: str) -> str:
     location = locate(name)
     return location.value if location.kind == "local" else name
+
+
+def _absolute_settings(recipe: Recipe, chosen: Algorithm) -> dict[str, Any]:
+    settings = recipe.settings.model_dump()
+    return settings | {name: _absolute_name(model) for name, model in chosen.models_named(settings).items()}
 
 
 def _absolute_model(recipe: Recipe) -> ModelBlock:

@@ -51,6 +51,8 @@ class Algorithm:
     sampling: Sampling = "none"
     reward_driven: bool = False
     """Whether completions are scored by the ``rewards``."""
+    model_settings: tuple[str, ...] = ()
+    """Own settings that may name a model; their defaults name none."""
     learning_rates: tuple[float, float] = (1e-7, 1e-3)
     """The usual range for training all weights; outside it a warning is given."""
 
@@ -58,6 +60,11 @@ class Algorithm:
     def own_settings(self) -> frozenset[str]:
         """Settings that are no argument of the TRL config: the trainer is given them."""
         return frozenset(self.settings.model_fields) - trl_arguments(self.config).keys()
+
+    def models_named(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        """The models that own settings name: a local folder becomes absolute, and must be there before the start."""
+        fields = self.settings.model_fields
+        return {name: settings[name] for name in self.model_settings if settings[name] != fields[name].default}
 
     def takes(self, argument: str) -> bool:
         """Whether an argument of the TRL config means anything here."""
