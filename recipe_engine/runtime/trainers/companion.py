@@ -1,9 +1,9 @@
 """A second model that is trained beside the policy, in the same steps: PPO's critic, PRIME's process rewards.
 
-It hangs in the policy as a child module. So whatever holds the policy for training (DistributedDataParallel, a DeepSpeed
-engine, FSDP) holds both, averages the gradients of both and shards both; the policy's forward runs the companion where
-it is asked to. Whatever reads the policy as a model of its own (saving, loading, sending weights to vLLM) sees it
-without the child: see ``apart``.
+It hangs in the policy as a child module. So whatever holds the policy for training (DistributedDataParallel, a
+DeepSpeed engine, FSDP) holds both, averages the gradients of both and shards both; the policy's forward runs the
+companion where it is asked to. Whatever reads the policy as a model of its own (saving, loading, sending weights to
+vLLM) sees it without the child: see ``apart``.
 """
 
 from __future__ import annotations
@@ -95,11 +95,15 @@ class CompanionTrainer(RewardedGRPOTrainer):
     """
 
     companion_name: str
+    lr_scheduler: Any
+    beta: float
 
     def __init__(self, *, model: str, args: Any, settings: Any, reference: bool, **others: Any) -> None:
         deepspeed = args.hf_deepspeed_config.config if getattr(args, "hf_deepspeed_config", None) else {}
         if "optimizer" in deepspeed:
-            raise ValueError("the DeepSpeed configuration has an optimizer, which knows one learning rate: leave it out")
+            raise ValueError(
+                "the DeepSpeed configuration has an optimizer, which knows one learning rate: leave it out"
+            )
         self.settings = settings
         args.beta = settings.beta or float(reference)  # TRL has a reference model where beta is not 0
         super().__init__(model=model, args=args, **others)
@@ -212,7 +216,7 @@ class CompanionTrainer(RewardedGRPOTrainer):
     def loss_of_both(self, model: Any, inputs: dict[str, Any]) -> tuple[Tensor, Tensor, Any]:
         """The policy's loss, what the companion says (B, T), and the policy's outputs, with one forward of each.
 
-        The entropy bonus is the mean over the tokens of the global batch: TRL's is the mean of the micro-batches' means.
+        The entropy bonus is a mean over the tokens of the global batch: TRL's is the mean of the micro-batches' means.
         """
         both, rollout_beta = Both(model), self.beta
         self.beta, self._entropy_bonus_enabled = self.settings.beta, False
@@ -238,9 +242,14 @@ class CompanionTrainer(RewardedGRPOTrainer):
         return (values * inputs["completion_mask"]).sum() / tokens
 
     def reduced(self, *values: Tensor) -> list[float]:
-        """Sums over all processes."""
-        totals = self.accelerator.reduce(torch.stack([value.detach().double() for value in values]), reduction="sum")
-        return [float(total) for total in totals]
+        """Sums of scalars over all processes."""
+        totals: list[float] = self.sums(torch.stack([value.detach().double() for value in values])).tolist()
+        return totals
+
+    def sums(self, totals: Tensor) -> Tensor:
+        """Sums of each element over all processes."""
+        reduced: Tensor = self.accelerator.reduce(totals, reduction="sum")
+        return reduced
 
     def note(self, **metrics: float) -> None:
         """Metrics for the log; a name's double underscore is a slash."""

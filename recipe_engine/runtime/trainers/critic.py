@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 from transformers.integrations import is_deepspeed_zero3_enabled
+from transformers.utils import logging
 
 from recipe_engine.runtime.trainers.companion import Companion
 
@@ -32,9 +33,10 @@ def load_critic(policy: str, settings: Any, model_arguments: dict[str, Any], tok
         path = source
         arguments.pop("revision", None)  # of the policy
         _demand_tokenizer(source, tokenizer)
-    model, found = AutoModelForTokenClassification.from_pretrained(
-        path, num_labels=1, output_loading_info=True, **arguments
-    )
+    with _quiet():  # what is missing is looked at below
+        model, found = AutoModelForTokenClassification.from_pretrained(
+            path, num_labels=1, output_loading_info=True, **arguments
+        )
     missing = sorted(name for name in found["missing_keys"] if name.startswith("score."))
     if source != FROM_POLICY and "score.weight" in missing:
         raise ValueError(f"training.critic_init: {source} has no head `score` of one number: it is no reward model")
@@ -53,6 +55,16 @@ def values_of(model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
     """The value of the state in which each token but the first is chosen: it is read at the token before."""
     logits: Tensor = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits
     return logits[:, :-1, 0]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _make_zero(parameters: Iterable[nn.Parameter]) -> None:

@@ -26,9 +26,9 @@ def token_rewards(scores: Tensor, penalties: Tensor, mask: Tensor) -> Tensor:
 def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float) -> tuple[Tensor, Tensor]:
     """Generalized advantages (arXiv 1506.02438, equations 11 and 16) and returns, the critic's targets.
 
-    ``d_t = r_t + gamma V_{t+1} - V_t`` and ``A_t = d_t + gamma lam A_{t+1}``; returns are ``A + V``. ``values[b, t]`` is
-    the value of the state in which token ``t`` is chosen. A completion's end is the end of the episode, also where it
-    was cut at the longest allowed length: the value after it is 0.
+    ``d_t = r_t + gamma V_{t+1} - V_t`` and ``A_t = d_t + gamma lam A_{t+1}``; returns are ``A + V``. ``values[b, t]``
+    is the value of the state in which token ``t`` is chosen. A completion's end is the end of the episode, also where
+    it was cut at the longest allowed length: the value after it is 0.
     """
     mask = mask.to(values.dtype)
     rewards, values = rewards * mask, values * mask

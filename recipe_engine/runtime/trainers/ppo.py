@@ -51,7 +51,7 @@ class PPOTrainer(CompanionTrainer):
         coefficient = self.kl_control.coefficient
         rewards = token_rewards(scores, coefficient * penalties, mask)
         advantages, returns = gae(rewards, values, mask, self.settings.gamma, self.settings.lam)
-        output["advantages"], spread = whiten(advantages, mask, self._sums)
+        output["advantages"], spread = whiten(advantages, mask, self.sums)
         output |= {"values": values, "returns": returns}
         self._note_round(output, rewards, scores, spread)
         if self.settings.kl_coef:
@@ -86,10 +86,6 @@ class PPOTrainer(CompanionTrainer):
         total, count = self.reduced(of_each.sum(), (mask.sum(-1) > 0).sum())
         return ratios, total / max(count, 1.0)
 
-    def _sums(self, totals: Tensor) -> Tensor:
-        reduced: Tensor = self.accelerator.reduce(totals, reduction="sum")
-        return reduced
-
     def _note_round(self, output: dict[str, Any], rewards: Tensor, scores: Tensor, spread: float) -> None:
         mask, values, returns = output["completion_mask"], output["values"], output["returns"]
         sums = (mask.sum(), (values * mask).sum(), (returns * mask).sum(), scores.sum(), rewards.sum())
@@ -102,7 +98,7 @@ class PPOTrainer(CompanionTrainer):
             score=score / completions,
             reward_after_kl=after_kl / completions,
         )
-        explained = explained_variance(values, returns, mask, self._sums)
+        explained = explained_variance(values, returns, mask, self.sums)
         if explained is not None:
             self.note(value__explained_variance=explained)
         if self.num_generations == 1:  # every group of one is without spread

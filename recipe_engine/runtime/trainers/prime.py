@@ -1,4 +1,4 @@
-"""PRIME (arXiv 2502.01456) on TRL's sampling: process rewards of a model that is trained on outcomes, in the same steps.
+"""PRIME (arXiv 2502.01456) on TRL's sampling: process rewards of a model that is trained on outcomes alone.
 
 As in the paper's algorithm 1, a round is scored by the reward model as it is, and then both models are trained on the
 round (``update: after`` in verl, a single forward).
@@ -37,9 +37,7 @@ class PRIMETrainer(CompanionTrainer):
     def make_companion(self, policy: str) -> Companion:
         """A copy of the policy at the start: its log-ratio to the reference model is 0."""
         model = AutoModelForCausalLM.from_pretrained(policy, **(self.args.model_init_kwargs or {}))
-        add_fused_lm_head(
-            model, temperature=self.temperature, cast_lm_head_to_fp32=self.args.cast_lm_head_to_fp32
-        )
+        add_fused_lm_head(model, temperature=self.temperature, cast_lm_head_to_fp32=self.args.cast_lm_head_to_fp32)
         return Companion(model, log_probs_of)
 
     @property
@@ -70,7 +68,7 @@ class PRIMETrainer(CompanionTrainer):
         settings = self.settings
         advantages = settings.process_reward_coef * process_returns(rewards, mask, group)
         advantages = advantages + settings.outcome_reward_coef * outcome_returns(accuracy, mask, group)
-        output["advantages"], spread = whiten(advantages, mask, self._sums)
+        output["advantages"], spread = whiten(advantages, mask, self.sums)
         tokens, reward = self.reduced(mask.sum(), (rewards * mask).sum())
         self.note(advantages__std=spread, prm__reward=reward / max(tokens, 1.0))
         return output
@@ -123,10 +121,6 @@ class PRIMETrainer(CompanionTrainer):
     def _largest_return(self, rewards: Tensor) -> Tensor:
         largest = rewards.flip(-1).cumsum(-1).abs().max()
         return self.accelerator.gather(largest.unsqueeze(0)).max()
-
-    def _sums(self, totals: Tensor) -> Tensor:
-        reduced: Tensor = self.accelerator.reduce(totals, reduction="sum")
-        return reduced
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         """The policy's clipped objective, and the cross-entropy of the implicit reward model on the accuracy."""

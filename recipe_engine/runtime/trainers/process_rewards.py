@@ -1,4 +1,4 @@
-"""PRIME's formulas (arXiv 2502.01456). Tensors are (B, T): rows are completions, ``group`` after each other a prompt's."""
+"""PRIME's formulas (arXiv 2502.01456). Tensors are (B, T): rows are completions, those of a prompt in succession."""
 
 from __future__ import annotations
 

@@ -11,7 +11,9 @@ from torch.nn.functional import pad
 LEFT_PADDED = frozenset({"prompt_ids", "prompt_mask"})
 
 
-def replace_groups(kept: dict[str, Any], more: dict[str, Any], places: Tensor, taken: Tensor, group: int, fill: int) -> Any:
+def replace_groups(
+    kept: dict[str, Any], more: dict[str, Any], places: Tensor, taken: Tensor, group: int, fill: int
+) -> Any:
     """A round with the groups at ``places`` replaced by the groups ``taken`` of another round, of the same process.
 
     Rows of both are padded to one width: prompts on the left, completions on the right, ids with ``fill``.
