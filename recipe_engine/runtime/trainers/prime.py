@@ -27,12 +27,7 @@ class PRIMETrainer(CompanionTrainer):
 
     def __init__(self, *, settings: Any, **others: Any) -> None:
         super().__init__(settings=settings, reference=True, **others)
-        rows = self.args.per_device_train_batch_size * self.args.steps_per_generation
-        if rows % self.num_generations:
-            raise ValueError(
-                f"{rows} completions of a round on each process are no whole groups of num_generations "
-                f"{self.num_generations}"
-            )
+        demand_whole_groups(self.args)
 
     def make_companion(self, policy: str) -> Companion:
         """A copy of the policy at the start: its log-ratio to the reference model is 0."""
@@ -136,6 +131,17 @@ class PRIMETrainer(CompanionTrainer):
             policy_loss=policy * steps / processes, prm__loss=prm_loss / processes, prm__accuracy=prm_right / processes
         )
         return policy_loss + loss / steps
+
+
+def demand_whole_groups(args: Any) -> None:
+    """Raises ``ValueError`` where a prompt's completions are on several processes, each of which filters its own."""
+    rows = args.per_device_train_batch_size * args.steps_per_generation
+    if rows % args.num_generations:
+        raise ValueError(
+            f"per_device_train_batch_size {args.per_device_train_batch_size} x steps_per_generation "
+            f"{args.steps_per_generation} are no whole groups of num_generations {args.num_generations}: prime "
+            "filters prompts on the process that sampled all their completions"
+        )
 
 
 def log_probs_of(model: Any, inputs: dict[str, Tensor]) -> Tensor:
