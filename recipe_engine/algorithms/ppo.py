@@ -32,7 +32,7 @@ class SampledSettings(Block):
     temperature: Annotated[float, Field(gt=0)] = 1.0
     """Sampling temperature."""
     beta: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of a KL penalty to the reference model in the loss. 0: none."""
+    """Weight of the KL penalty to the reference model. 0: no penalty."""
     epsilon: Annotated[float, Field(gt=0)] = 0.2
     """Clip range of the importance ratio below 1."""
     epsilon_high: Annotated[float, Field(gt=0)] | None = None
@@ -68,11 +68,12 @@ class PpoSettings(SampledSettings):
     """Train all weights of the critic, or its head alone."""
     critic_warmup_steps: Annotated[int, Field(ge=0)] = 0
     """Optimizer steps at the start in which the critic alone is trained. The policy's schedule begins after them."""
-    kl_coef: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the KL penalty in the reward of each token: log-ratio of the policy to the reference model. 0: none.
-    Not together with ``beta``."""
+    kl_in_reward: bool = False
+    """Where the penalty is: taken off each token's reward (``beta`` times the log-ratio of the policy to the reference
+    model), or else added to the loss."""
     kl_controller: Literal["fixed", "adaptive"] = "fixed"
-    """``adaptive``: ``kl_coef`` is only the start, and is steered so that the KL stays at ``target_kl``."""
+    """``adaptive``: ``beta`` is only the start, and is steered so that the KL stays at ``target_kl``. It needs
+    ``kl_in_reward``."""
     target_kl: Annotated[float, Field(gt=0)] = 0.1
     """KL per token that the adaptive controller aims at."""
     kl_horizon: Annotated[int, Field(ge=1)] = 10_000

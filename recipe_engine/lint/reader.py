@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from recipe_engine.algorithms import NAMES, algorithm
 from recipe_engine.diagnostics import Related
 from recipe_engine.lint.pydantic_errors import report_choice, report_unknown_key, report_validation_error
 from recipe_engine.lint.renames import REMOVED, RENAMES, VISION, VISION_PREFIXES, Removed
@@ -94,12 +93,9 @@ def _read_reward(report: Report, path: Path, entry: Any) -> Reward | None:
 def _apply_renames(report: Report) -> None:
     """Move values from old keys to new ones, in the tree and in the table of places."""
     document = report.document
-    own = _own_settings(document)
     for rename in RENAMES:
         if (parent := _mapping_at(document, rename.old[:-1])) is None or rename.old[-1] not in parent:
             continue
-        if rename.old[0] == "training" and rename.old[-1] in own:
-            continue  # what the algorithm itself calls so
         target = document.tree.setdefault(rename.new[0], {})
         old, new = dotted(rename.old), dotted(rename.new)
         if not isinstance(target, dict):
@@ -128,12 +124,6 @@ def _apply_renames(report: Report) -> None:
         )
         target[rename.new[-1]] = parent.pop(rename.old[-1])
         _move_marks(document, rename.old, rename.new)
-
-
-def _own_settings(document: Document) -> frozenset[str]:
-    """Settings of the chosen algorithm that are no argument of its TRL config."""
-    name = (_mapping_at(document, ("training",)) or {}).get("algorithm")
-    return algorithm(name).own_settings if isinstance(name, str) and name in NAMES else frozenset()
 
 
 def _move_marks(document: Document, old: Path, new: Path) -> None:

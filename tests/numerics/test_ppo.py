@@ -107,8 +107,8 @@ class TestRounds:
         [
             ({}, 0.0, 0.0, 1.0, 1.0),
             ({"gamma": 0.9, "lam": 0.8}, 0.0, 0.0, 0.9, 0.8),
-            ({"kl_coef": 0.3, "lam": 0.95}, 0.3, 0.0, 1.0, 0.95),
-            ({"kl_coef": 0.3, "missing_eos_penalty": 1.5}, 0.3, 1.5, 1.0, 1.0),
+            ({"beta": 0.3, "kl_in_reward": True, "lam": 0.95}, 0.3, 0.0, 1.0, 0.95),
+            ({"beta": 0.3, "kl_in_reward": True, "missing_eos_penalty": 1.5}, 0.3, 1.5, 1.0, 1.0),
         ],
         ids=["defaults", "gamma and lambda", "KL in the reward", "KL and missing ends"],
     )
@@ -141,7 +141,7 @@ class TestRounds:
     def test_the_adaptive_controller_steers_after_each_round(
         self, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        settings = {"kl_coef": 0.3, "kl_controller": "adaptive", "target_kl": 0.5, "kl_horizon": 40}
+        settings = {"beta": 0.3, "kl_in_reward": True, "kl_controller": "adaptive", "target_kl": 0.5, "kl_horizon": 40}
         trainer = made(make_trainer, "ppo", settings)
         old = torch.zeros(B, LONGEST).double()
         sampled(trainer, monkeypatch, said=old, old=old, frozen=old - 0.55, scores=SCORES)
@@ -195,7 +195,7 @@ CASES: list[tuple[str, Row, float, float, float | None, float, float]] = [
     ("clip-higher, no value clip", {"epsilon_high": 0.28, "cliprange_value": None}, 0.2, 0.28, None, 0.0, 0.0),
     ("narrow value clip", {"cliprange_value": 0.1}, 0.2, 0.2, 0.1, 0.0, 0.0),
     ("KL in the loss", {"beta": 0.3, "use_bias_correction_kl": False}, 0.2, 0.2, 0.5, 0.3, 0.0),
-    ("KL in the reward", {"kl_coef": 0.3}, 0.2, 0.2, 0.5, 0.0, 0.0),
+    ("KL in the reward", {"beta": 0.3, "kl_in_reward": True}, 0.2, 0.2, 0.5, 0.0, 0.0),
     ("entropy", {"entropy_coef": 0.02}, 0.2, 0.2, 0.5, 0.0, 0.02),
 ]
 

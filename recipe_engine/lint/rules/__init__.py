@@ -16,6 +16,7 @@ from recipe_engine.lint.rules import (
     completion_does_not_fit,
     completion_loss_on_text,
     compute_dtype_mismatch,
+    critic_warmup_too_long,
     data_without_evaluation,
     dataloader_settings_without_workers,
     deepspeed_disagrees,
@@ -28,6 +29,7 @@ from recipe_engine.lint.rules import (
     fp16_with_bf16,
     generation_batch_not_divisible,
     half_precision_weights_under_fp16,
+    kl_controller_unused,
     label_smoothing_unread,
     learning_rate_unusual,
     lora_settings_without_lora,
@@ -40,6 +42,7 @@ from recipe_engine.lint.rules import (
     pad_is_eos,
     padding_free_under_dpo,
     placeholder_left,
+    prompt_filter_empty,
     prompt_longer_than_row,
     quantization_settings_unused,
     quantization_without_lora,
@@ -53,6 +56,7 @@ from recipe_engine.lint.rules import (
     reward_pattern_invalid,
     rewards_missing,
     rewards_unused,
+    round_of_one,
     s3_upload_incomplete,
     same_dataset_twice,
     save_total_limit_one,
@@ -133,6 +137,10 @@ MODULES = (
     argument_out_of_range,
     batch_size_search_in_groups,
     zero3_saves_no_weights,
+    kl_controller_unused,
+    critic_warmup_too_long,
+    round_of_one,
+    prompt_filter_empty,
 )
 
 RULES: tuple[Rule, ...] = tuple(rule_of(module) for module in MODULES)

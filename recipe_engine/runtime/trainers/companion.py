@@ -98,14 +98,15 @@ class CompanionTrainer(RewardedGRPOTrainer):
     lr_scheduler: Any
     beta: float
 
-    def __init__(self, *, model: str, args: Any, settings: Any, reference: bool, **others: Any) -> None:
+    def __init__(self, *, model: str, args: Any, settings: Any, **others: Any) -> None:
         deepspeed = args.hf_deepspeed_config.config if getattr(args, "hf_deepspeed_config", None) else {}
         if "optimizer" in deepspeed:
             raise ValueError(
                 "the DeepSpeed configuration has an optimizer, which knows one learning rate: leave it out"
             )
         self.settings = settings
-        args.beta = settings.beta or float(reference)  # TRL has a reference model where beta is not 0
+        if self.needs_reference:
+            args.beta = settings.beta or 1.0  # TRL has a reference model where beta is not 0
         super().__init__(model=model, args=args, **others)
         companion = self.make_companion(model)
         disable_dropout_in_model(companion.model)
@@ -122,6 +123,14 @@ class CompanionTrainer(RewardedGRPOTrainer):
     def companion_learning_rate(self) -> float:
         """The companion's peak learning rate."""
         raise NotImplementedError
+
+    needs_reference = False
+    """Whether there is a reference model without a penalty too."""
+
+    @property
+    def loss_beta(self) -> float:
+        """Weight of the KL penalty in the loss."""
+        return float(self.settings.beta)
 
     warmup_steps = 0
     """Optimizer steps at the start in which the companion alone is trained."""
@@ -219,7 +228,7 @@ class CompanionTrainer(RewardedGRPOTrainer):
         The entropy bonus is a mean over the tokens of the global batch: TRL's is the mean of the micro-batches' means.
         """
         both, rollout_beta = Both(model), self.beta
-        self.beta, self._entropy_bonus_enabled = self.settings.beta, False
+        self.beta, self._entropy_bonus_enabled = self.loss_beta, False
         try:
             loss = super()._compute_loss(both, inputs)
         finally:

@@ -25,8 +25,9 @@ class PPOTrainer(CompanionTrainer):
     def __init__(self, *, settings: Any, **others: Any) -> None:
         self.warmup_steps = settings.critic_warmup_steps
         target = settings.target_kl if settings.kl_controller == "adaptive" else None
-        self.kl_control = KlControl(settings.kl_coef, target, settings.kl_horizon)
-        super().__init__(settings=settings, reference=settings.kl_coef > 0, **others)
+        self.kl_control = KlControl(settings.beta, target, settings.kl_horizon)
+        self.kl_in_reward = settings.kl_in_reward and settings.beta > 0
+        super().__init__(settings=settings, **others)
 
     def make_companion(self, policy: str) -> Companion:
         return load_critic(policy, self.settings, self.args.model_init_kwargs or {}, self.processing_class)
@@ -34,6 +35,10 @@ class PPOTrainer(CompanionTrainer):
     @property
     def companion_learning_rate(self) -> float:
         return float(self.settings.critic_learning_rate)
+
+    @property
+    def loss_beta(self) -> float:
+        return 0.0 if self.kl_in_reward else super().loss_beta
 
     def _calculate_rewards(self, *args: Any) -> Tensor:
         rewards: Tensor = super()._calculate_rewards(*args)
@@ -54,7 +59,7 @@ class PPOTrainer(CompanionTrainer):
         output["advantages"], spread = whiten(advantages, mask, self.sums)
         output |= {"values": values, "returns": returns}
         self._note_round(output, rewards, scores, spread)
-        if self.settings.kl_coef:
+        if self.kl_in_reward:
             self.note(kl=kl, kl_coef=coefficient)
             if self.model.training:
                 self.kl_control.update(kl, rows * self.accelerator.num_processes)
@@ -70,7 +75,7 @@ class PPOTrainer(CompanionTrainer):
     def _kl(self, output: dict[str, Any]) -> tuple[Tensor, float]:
         """The log-ratio of policy to reference of each token (k1), and its mean: over tokens, then completions."""
         mask = output["completion_mask"]
-        if not self.settings.kl_coef:
+        if not self.kl_in_reward:
             return torch.zeros_like(mask, dtype=torch.float32), 0.0
         if "old_per_token_logps" not in output:  # TRL leaves them out where they are the policy's at the first step
             ids = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)

@@ -25,8 +25,10 @@ class PRIMETrainer(CompanionTrainer):
 
     companion_name = "prm"
 
-    def __init__(self, *, settings: Any, **others: Any) -> None:
-        super().__init__(settings=settings, reference=True, **others)
+    needs_reference = True
+
+    def __init__(self, **others: Any) -> None:
+        super().__init__(**others)
         demand_whole_groups(self.args)
 
     def make_companion(self, policy: str) -> Companion:

@@ -87,7 +87,7 @@ class TestPpo:
         assert not torch.equal(body["model.layers.0.mlp.up_proj.weight"], before["model.layers.0.mlp.up_proj.weight"])
 
     def test_what_a_practitioner_looks_at_is_logged(self, tmp_path: Path) -> None:
-        training = {"kl_coef": 0.1, "kl_controller": "adaptive", "entropy_coef": 0.01}
+        training = {"beta": 0.1, "kl_in_reward": True, "kl_controller": "adaptive", "entropy_coef": 0.01}
         run = ppo(tmp_path, training=training)
         for name in (
             *("policy_loss", "value_loss", "value/explained_variance", "value/clip_ratio", "clip_ratio/region_mean"),
@@ -108,7 +108,7 @@ class TestPpo:
     def test_adapters_are_trained_with_a_whole_critic(self, tmp_path: Path, tiny_chat: Path, bits: Row) -> None:
         if bits:
             pytest.importorskip("bitsandbytes")
-        run = ppo(tmp_path, training={"kl_coef": 0.1}, model_settings={**LORA, **bits})
+        run = ppo(tmp_path, training={"beta": 0.1, "kl_in_reward": True}, model_settings={**LORA, **bits})
         adapter = load_file(Path(run.output_dir) / "adapter_model.safetensors")
         assert not any("critic" in name for name in adapter)
         assert all(weight.abs().sum() > 0 for name, weight in adapter.items() if "lora_B" in name)
@@ -203,7 +203,12 @@ class TestResume:
     @pytest.mark.parametrize(
         ("algorithm", "training", "companion", "model"),
         [
-            ("ppo", {**PPO, "kl_coef": 0.1, "kl_controller": "adaptive", "kl_horizon": 40}, "critic", {}),
+            (
+                "ppo",
+                {**PPO, "beta": 0.1, "kl_in_reward": True, "kl_controller": "adaptive", "kl_horizon": 40},
+                "critic",
+                {},
+            ),
             ("ppo", {**PPO, "critic_warmup_steps": 1, "steps_per_generation": 2}, "critic", {}),
             ("ppo", PPO, "critic", LORA),
             ("prime", {**PRIME, "oversample_factor": 2, "accuracy_upper_bound": 0.9}, "prm", {}),
@@ -227,7 +232,7 @@ class TestResume:
         else:
             assert same(whole.output_dir, rest.output_dir)
         assert steps_after(whole, 2) == steps_after(rest, 2)
-        if "kl_coef" in training:
+        if "kl_controller" in training:
             assert len(set(logged(whole, "kl_coef"))) == 4
 
     def test_a_checkpoint_without_the_critic_is_refused(self, tmp_path: Path) -> None:
