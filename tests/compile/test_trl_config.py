@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trl
 
 from recipe_engine.compile import Compilation, Options, compile_recipe
 from recipe_engine.lint import check
@@ -20,7 +20,7 @@ RECIPES = sorted(ROOT.glob("recipes/**/*.yaml"))
 # What the config works out in __post_init__, from other arguments or the device, where it is not given.
 WORKED_OUT = {
     *("activation_checkpointing", "do_eval", "eval_steps", "steps_per_generation", "generation_batch_size"),
-    *("dataloader_pin_memory", "pad_to_multiple_of"),
+    *("dataloader_pin_memory", "pad_to_multiple_of", "num_generations_eval"),
 }
 
 
@@ -32,7 +32,8 @@ def compilation(file: Path) -> Compilation:
 
 
 def config_of(made: Compilation) -> Any:
-    return getattr(trl, made.run.config)(**made.run.arguments)
+    module, name = made.run.config_class.split(":")
+    return getattr(import_module(module), name)(**made.run.arguments)
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from recipe_engine.algorithms import NAMES
 from recipe_engine.lint import Checked, check
 
 from .support import FIXTURES, check_overlay, check_text, codes, fixed, marked, only
@@ -274,8 +275,8 @@ def test_a_misspelt_choice_is_an_error_with_the_nearest_one_as_a_fix(
 
 
 def test_a_choice_like_no_other_is_answered_with_all_of_them(tmp_path: Path) -> None:
-    _, message, hint = found_in(tmp_path, "training: {algorithm: ppo}", "R204")
-    assert message == "training.algorithm is 'ppo'; it must be one of sft, cpt, dpo, grpo, gspo"
+    _, message, hint = found_in(tmp_path, "training: {algorithm: xyz}", "R204")
+    assert message == f"training.algorithm is 'xyz'; it must be one of {', '.join(NAMES)}"
     assert hint is None
     _, message, _ = found_in(tmp_path, "training: {algorithm: grpo, scale_rewards: 2}", "R204")
     assert message == "training.scale_rewards is 2; it must be one of group, batch, none, true, false"
@@ -399,12 +400,14 @@ def test_a_setting_of_another_algorithm_is_an_error(tmp_path: Path) -> None:
     assert (where, hint) == ("label_smoothing", "remove it")
     assert message == "`label_smoothing` is a setting of dpo; sft does not take it"
     _, message, _ = found_in(tmp_path, "training: {algorithm: dpo, temperature: 1.0}", "R208")
-    assert message == "`temperature` is a setting of grpo, gspo; dpo does not take it"
+    assert message.startswith("`temperature` is a setting of grpo, ")
+    assert message.endswith("; dpo does not take it")
 
 
 def test_an_argument_of_another_trl_config_is_an_error(tmp_path: Path) -> None:
     _, message, _ = found_in(tmp_path, "training: {use_vllm: true}", "R208")
-    assert message == "`use_vllm` is a setting of grpo, gspo; sft does not take it"
+    assert message.startswith("`use_vllm` is a setting of grpo, ")
+    assert message.endswith("; sft does not take it")
 
 
 @pytest.mark.parametrize("name", ["dpo", "sft", "cpt"])
