@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recipe_engine.runtime.trainers.companion import Companion, CompanionTrainer
+from recipe_engine.runtime.trainers.companion import Companion
+from recipe_engine.runtime.trainers.companion_trainer import CompanionTrainer
 from recipe_engine.runtime.trainers.critic import load_critic
 from recipe_engine.runtime.trainers.gae import explained_variance, gae, token_rewards, value_losses, whiten
 from recipe_engine.runtime.trainers.kl_control import KlControl
@@ -108,7 +109,7 @@ class PPOTrainer(CompanionTrainer):
             self.note(value__explained_variance=explained)
         if self.num_generations == 1:  # every group of one is without spread
             self._metrics["train" if self.model.training else "eval"].pop("frac_reward_zero_std", None)
-        self._logs["advantages"].extend(self.accelerator.gather(output["advantages"].sum(-1)).tolist())
+        self.log_advantages(output)
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         """The clipped objective on tokens, the entropy bonus, and the critic's loss, each a mean over tokens."""

@@ -14,7 +14,8 @@ from transformers import AutoModelForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.trainers.companion import Companion, CompanionTrainer
+from recipe_engine.runtime.trainers.companion import Companion
+from recipe_engine.runtime.trainers.companion_trainer import CompanionTrainer
 from recipe_engine.runtime.trainers.gae import whiten
 from recipe_engine.runtime.trainers.process_rewards import outcome_loss, outcome_returns, outside, process_returns
 from recipe_engine.runtime.trainers.refill import replace_groups
@@ -26,6 +27,8 @@ class PRIMETrainer(CompanionTrainer):
     companion_name = "prm"
 
     needs_reference = True
+    refilled = False
+    """Whether prompts of the round at hand were replaced."""
 
     def __init__(self, **others: Any) -> None:
         super().__init__(**others)
@@ -54,6 +57,7 @@ class PRIMETrainer(CompanionTrainer):
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         output = self._sampled(inputs)
+        self.refilled = False
         if self.model.training:
             output = self._refilled(output, len(inputs))
         mask, accuracy = output["completion_mask"], output["accuracy"]
@@ -66,6 +70,8 @@ class PRIMETrainer(CompanionTrainer):
         advantages = settings.process_reward_coef * process_returns(rewards, mask, group)
         advantages = advantages + settings.outcome_reward_coef * outcome_returns(accuracy, mask, group)
         output["advantages"], spread = whiten(advantages, mask, self.sums)
+        if not self.refilled:  # else the table holds replaced completions
+            self.log_advantages(output)
         tokens, reward = self.reduced(mask.sum(), (rewards * mask).sum())
         self.note(advantages__std=spread, prm__reward=reward / max(tokens, 1.0))
         return output
@@ -95,6 +101,7 @@ class PRIMETrainer(CompanionTrainer):
                 break
             more = self._sampled(self._drawn(needed, drawn))
             drawn += needed
+            self.refilled = True
             good = (~outside(more["accuracy"], group, *bounds)).nonzero().flatten()
             places = bad.nonzero().flatten()
             count = min(len(good), len(places))
@@ -110,8 +117,9 @@ class PRIMETrainer(CompanionTrainer):
 
     def _drawn(self, prompts: int, drawn: int) -> list[Any]:
         """Further prompts, each ``num_generations`` times: at random, and the same again where training resumes."""
-        place = (self.state.global_step * 1009 + drawn) * self.accelerator.num_processes
-        generator = torch.Generator().manual_seed(self.args.seed * 7919 + place + self.accelerator.process_index)
+        in_step = self._step % self.args.gradient_accumulation_steps
+        place = (self.args.seed, self.state.global_step, in_step, drawn, self.accelerator.process_index)
+        generator = torch.Generator().manual_seed(hash(place) % (1 << 63))  # of integers, so the same everywhere
         rows = torch.randint(len(self.train_dataset), (prompts,), generator=generator)
         return [self.train_dataset[int(row)] for row in rows.repeat_interleave(self.num_generations)]
 

@@ -242,6 +242,16 @@ class TestResume:
         with pytest.raises(RunError, match="holds no critic"):
             ppo(tmp_path, training={**SAVED, "resume_from_checkpoint": str(checkpoint)})
 
+    def test_the_best_checkpoint_is_loaded_with_its_critic(self, tmp_path: Path) -> None:
+        evaluated = {"eval_strategy": "steps", "eval_steps": 1, "per_device_eval_batch_size": 4, "save_steps": 1}
+        best = {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "greater_is_better": False}
+        training = {**SAVED, **evaluated, **best, "max_steps": 3, "log_completions": True}
+        run = ppo(tmp_path, training=training, data={"eval_holdout": 4})
+        losses = logged(run, "eval_loss")
+        checkpoint = Path(run.output_dir) / f"checkpoint-{1 + losses.index(min(losses))}"
+        assert same(run.output_dir, checkpoint)
+        assert same(Path(run.output_dir) / "critic", checkpoint / "critic")
+
 
 class TestPrime:
     def test_the_reward_model_learns_and_is_saved_beside_the_model(self, tmp_path: Path, tiny_chat: Path) -> None:
