@@ -158,8 +158,7 @@ def _settings(recipe: Recipe, chosen: Algorithm) -> dict[str, Any]:
     if not chosen.own_settings:
         return {}
     settings = recipe.settings.model_dump()
-    named = {name: _absolute_name(settings[name]) for name in chosen.models if settings[name] is not None}
-    return settings | named
+    return settings | {name: _absolute_name(model) for name, model in chosen.models_named(settings).items()}
 
 
 def _trackers(recipe: Recipe, document: Document) -> tuple[list[str], str]:

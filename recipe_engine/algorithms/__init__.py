@@ -25,6 +25,8 @@ NAMES = (
     "remax",
     "opo",
     "gpg",
+    "ppo",
+    "prime",
 )
 
 

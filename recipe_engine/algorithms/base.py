@@ -49,8 +49,8 @@ class Algorithm:
     unused: frozenset[str] = frozenset()
     """Arguments of ``config`` that this algorithm does not read: naming one in a recipe is an error."""
     models: tuple[str, ...] = ()
-    """Settings of its own that name a further model, as ``model.base_model_name`` does: the trainer is given a Hub id
-    or a local folder in their place."""
+    """Settings of its own that may name a further model, as ``model.base_model_name`` does: the trainer is given a Hub
+    id or a local folder in their place. Their defaults name none."""
     task: Task = "causal_lm"
     """What kind of model is trained."""
     sampling: Sampling = "none"
@@ -63,6 +63,11 @@ class Algorithm:
     def own_settings(self) -> frozenset[str]:
         """Settings that are no argument of the TRL config: the trainer is given them."""
         return frozenset(self.settings.model_fields) - trl_arguments(self.config).keys()
+
+    def models_named(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        """The further models that a run's settings name, by setting."""
+        fields = self.settings.model_fields
+        return {name: settings[name] for name in self.models if settings[name] != fields[name].default}
 
     def takes(self, argument: str) -> bool:
         """Whether an argument of the TRL config means anything here."""

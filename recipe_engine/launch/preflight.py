@@ -59,7 +59,7 @@ def _packages(run: CompiledRun) -> Iterator[tuple[str, str, str]]:
         yield "deepspeed", "gpu", "training.deepspeed_config"
     if run.model.load_in_4bit or run.model.load_in_8bit:
         yield "bitsandbytes", "gpu", "model.load_in_4bit" if run.model.load_in_4bit else "model.load_in_8bit"
-    models = [run.model.base_model_name, *filter(None, map(run.settings.get, algorithm(run.algorithm).models))]
+    models = [run.model.base_model_name, *algorithm(run.algorithm).models_named(run.settings).values()]
     names = [*models, *(entry.name for entry in [*run.data.datasets, *run.data.eval_datasets])]
     if run.s3.enabled or any(locate(name).kind == "remote" for name in names):
         yield "s3fs", "s3", "s3"
@@ -73,9 +73,8 @@ def _demand_model(run: CompiledRun) -> None:
     _demand_model_folder("model.base_model_name", name, "config.json")
     if run.model.tokenizer_name is not None:
         _demand_model_folder("model.tokenizer_name", run.model.tokenizer_name, "tokenizer_config.json")
-    for setting in algorithm(run.algorithm).models:
-        if run.settings[setting] is not None:
-            _demand_model_folder(f"training.{setting}", run.settings[setting], "config.json")
+    for setting, model in algorithm(run.algorithm).models_named(run.settings).items():
+        _demand_model_folder(f"training.{setting}", model, "config.json")
 
 
 def _demand_model_folder(setting: str, name: str, file: str) -> None:

@@ -184,10 +184,11 @@ def _report_removed(report: Report) -> None:
 
 
 def _understood(document: Document, key: Path) -> bool:
-    """Whether a key that two programs use means a setting of the chosen algorithm, in the words of one of them."""
+    """Whether a key is a setting of the chosen algorithm, by this name or by one that another program gives it."""
     name = (_mapping_at(document, ("training",)) or {}).get("algorithm")
     settings = algorithm(name).settings.model_fields if isinstance(name, str) and name in NAMES else {}
-    return any(rename.old == key and rename.new[-1] in settings for rename in RENAMES)
+    own = key[0] == "training" and key[-1] in settings
+    return own or any(rename.old == key and rename.new[-1] in settings for rename in RENAMES)
 
 
 def _places(document: Document, pattern: tuple[str, ...]) -> list[Path]:

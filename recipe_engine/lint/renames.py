@@ -5,6 +5,24 @@ from __future__ import annotations
 from recipe_engine.lint.dialects import openrlhf, verl
 from recipe_engine.lint.dialects.spelling import Removed, Rename
 
+PPO_RENAMES = tuple(
+    Rename(("training", old), ("training", new), origin)
+    for old, new, origin in (
+        ("critic_lr", "critic_learning_rate", "verl: critic.optim.lr"),
+        ("critic_model_path", "critic_init", "verl: critic.model.path"),
+        ("critic_pretrain", "critic_init", "OpenRLHF"),
+        ("value_model_path", "critic_init", "earlier TRL"),
+        ("value_clip", "cliprange_value", "OpenRLHF"),
+        ("lambd", "lam", "OpenRLHF"),
+        ("horizon", "kl_horizon", "verl: kl_ctrl.horizon"),
+        ("num_ppo_epochs", "num_iterations", "earlier TRL"),
+        ("cliprange", "epsilon", "earlier TRL"),
+        ("response_length", "max_completion_length", "earlier TRL"),
+        ("reward_dpo_coef", "process_reward_coef", "verl"),
+        ("reward_gt_coef", "outcome_reward_coef", "verl"),
+    )
+)
+
 RENAMES = (
     Rename(("model", "dtype"), ("model", "torch_dtype"), "transformers 5"),
     Rename(("model", "model_name_or_path"), ("model", "base_model_name"), "TRL"),
@@ -41,11 +59,32 @@ RENAMES = (
     *openrlhf.RENAMES,
     Rename(("training", "num_return_sequences"), ("training", "num_generations"), "transformers"),
     Rename(("training", "eval_split_ratio"), ("data", "eval_holdout"), "FAI-RL"),
+    *PPO_RENAMES,
     Rename(("wandb", "run_name"), ("wandb", "name"), "wandb"),
     *verl.RENAMES,
 )
 
 _VISION = "vision models (sft_vlm) are not supported: this engine trains on text"
+
+_CRITIC_WARMUP = (
+    "write critic_warmup_steps, which counts optimizer steps: rounds x steps_per_generation x num_iterations / "
+    "gradient_accumulation_steps"
+)
+_ADAPTIVE = "write kl_in_reward: true, kl_controller: adaptive, target_kl (per token) and kl_horizon"
+PPO_REMOVED = (
+    Removed(("critic",), "write critic_learning_rate, critic_init and cliprange_value in the training block"),
+    Removed(("training", "critic"), "write critic_learning_rate, critic_init and cliprange_value"),
+    Removed(("training", "critic_warmup"), _CRITIC_WARMUP),
+    Removed(("training", "freezing_actor_steps"), "write critic_warmup_steps, which counts optimizer steps"),
+    Removed(("training", "kl_ctrl"), "write beta and kl_in_reward: true; for type adaptive " + _ADAPTIVE),
+    Removed(("training", "kl_target"), _ADAPTIVE),
+    Removed(("training", "init_kl_coef"), "write beta, with kl_in_reward: true where it is not in the loss"),
+    Removed(("training", "vf_coef"), "leave it out: the critic has weights and a critic_learning_rate of its own"),
+    Removed(("training", "whiten_rewards"), "leave it out: advantages are whitened, rewards are not"),
+    Removed(("training", "sft_model_path"), "write model.base_model_name: the reference model is the policy's start"),
+    Removed(("training", "reward_model_path"), "write a `rewards` list"),
+    Removed(("training", "filter_accuracy"), "write accuracy_lower_bound and accuracy_upper_bound"),
+)
 
 REMOVED = (
     Removed(
@@ -75,6 +114,7 @@ REMOVED = (
     Removed(("training", "do_predict"), "leave it out"),
     Removed(("training", "local_rank"), "leave it out: the launcher sets it"),
     Removed(("training", "parallelism_config"), "leave it out: a YAML file cannot hold it"),
+    *PPO_REMOVED,
     Removed(("model", "device_map"), "leave it out: the launcher places the model"),
     Removed(("model", "freeze_vision_tower"), _VISION),
     Removed(("reward_api",), "a remote reward service is not supported yet: write a `rewards` list"),

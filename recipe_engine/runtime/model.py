@@ -18,6 +18,7 @@ from peft import LoraConfig
 from transformers import BitsAndBytesConfig
 from transformers.utils import is_flash_attn_2_available, is_flash_attn_3_available
 
+from recipe_engine.algorithms import algorithm
 from recipe_engine.algorithms.base import Task
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.location import locate
@@ -49,14 +50,14 @@ def model_path(run: CompiledRun) -> str:
     return path
 
 
-def settings_with_paths(run: CompiledRun, models: tuple[str, ...]) -> dict[str, Any]:
+def settings_with_paths(run: CompiledRun) -> dict[str, Any]:
     """The algorithm's settings, with paths as ``model_path`` gives them in those that name a model.
 
     Raises:
         RunError: a local folder is not there or holds no model.
         DataError: a remote model cannot be fetched.
     """
-    named = {name: run.settings[name] for name in models if run.settings[name] is not None}
+    named = algorithm(run.algorithm).models_named(run.settings)
     return run.settings | {name: _path(run, value, f"training.{name}") for name, value in named.items()}
 
 

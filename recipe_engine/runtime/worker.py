@@ -70,7 +70,7 @@ def train(run: CompiledRun) -> Any:
     path = loading.model_path(run)
     tokenizer = load_tokenizer(run, path, say)
     scorers = reward_functions(run, tokenizer)
-    settings = chosen.settings.model_validate(loading.settings_with_paths(run, chosen.models)) if run.settings else None
+    settings = chosen.settings.model_validate(loading.settings_with_paths(run)) if run.settings else None
     data = training_data(run, tokenizer, say)
     if first:
         _write_environment(run_dir)

@@ -273,3 +273,16 @@ class TestArguments:
     def test_what_the_engine_decides_a_recipe_can_still_change(self) -> None:
         arguments = compiled(SFT + "  logging_first_step: false\n  logging_nan_inf_filter: true\n").arguments
         assert (arguments["logging_first_step"], arguments["logging_nan_inf_filter"]) == (False, True)
+
+
+class TestModelsInSettings:
+    PPO = GRPO.replace("grpo", "ppo")
+
+    def test_a_local_folder_becomes_absolute(self) -> None:
+        Path("scorer").mkdir()
+        assert compiled(self.PPO + "  critic_init: ./scorer\n").settings["critic_init"] == os.path.abspath("scorer")
+        assert compiled(self.PPO + "  critic_init: org/scorer\n").settings["critic_init"] == "org/scorer"
+
+    def test_the_word_for_no_model_is_kept_whatever_folders_there_are(self) -> None:
+        Path("policy").mkdir()
+        assert compiled(self.PPO).settings["critic_init"] == "policy"

@@ -217,3 +217,12 @@ class TestOrder:
     def test_logs_need_a_folder(self, run: CompiledRun) -> None:
         Path("logs").touch()
         assert refused(run).message == f"the log: {Path.cwd()}/logs is not a folder"
+
+
+def test_a_model_that_a_setting_names_must_be_there() -> None:
+    text = GRPO.replace("grpo", "ppo") + "  critic_init: models/scorer\n"
+    error = refused(compiled(text))
+    assert error.code == "T505"
+    assert "training.critic_init: models/scorer does not exist" in str(error)
+    model("models/scorer", "config.json")
+    preflight(compiled(text), overwrite=False)

@@ -22,12 +22,18 @@ PROMPTS: list[Row] = [{"prompt": [user(word)], "answer": word} for word in WORDS
 LENGTHS = {"rewards": [{"type": "length", "unit": "tokens", "max": 2, "slope": 9}]}
 SAMPLED = {"group": 4, "data": {"max_length": 64}, **LENGTHS}
 SHORT = {"max_completion_length": 8}
+MORE_PROMPTS: list[Row] = [{"prompt": [user(word)], "answer": word} for word in WORDS[4:]]
+STEERED = {"beta": 0.1, "kl_in_reward": True, "entropy_coef": 0.1, "lam": 0.9, "missing_eos_penalty": 0.5}
+UNFILTERED = {"oversample_factor": 1}
 
 CASES: dict[str, tuple[str, list[Row], dict[str, Any]]] = {
     "sft": ("sft", ANSWERED, {}),
     "dpo": ("dpo", PAIRS, {}),
     "grpo": ("grpo", PROMPTS, {**SAMPLED, "training": SHORT}),
     "gspo": ("gspo", PROMPTS, {**SAMPLED, "training": SHORT}),
+    "ppo": ("ppo", [*PROMPTS, *MORE_PROMPTS], {**SAMPLED, "group": 1, "training": {**SHORT, **STEERED}}),
+    "ppo with KL in the loss": ("ppo", PROMPTS, {**SAMPLED, "training": {**SHORT, "beta": 0.1, "entropy_coef": 0.1}}),
+    "prime": ("prime", PROMPTS, {**SAMPLED, "training": {**SHORT, **UNFILTERED}}),
 }
 
 

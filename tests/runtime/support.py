@@ -63,6 +63,8 @@ def compiled(
     assert checked.recipe is not None, checked.diagnostics
     assert checked.document is not None
     run = compile_recipe(checked.recipe, checked.document, options).run
+    if run.resume not in {"auto", "never"}:  # the launch does so
+        run = run.model_copy(update={"checkpoint": run.resume})
     Path(run.run_dir).mkdir(parents=True, exist_ok=True)
     return CompiledRun.model_validate_json(run.model_dump_json())
 

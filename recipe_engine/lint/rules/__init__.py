@@ -16,6 +16,7 @@ from recipe_engine.lint.rules import (
     completion_does_not_fit,
     completion_loss_on_text,
     compute_dtype_mismatch,
+    critic_warmup_too_long,
     data_without_evaluation,
     dataloader_settings_without_workers,
     deepspeed_disagrees,
@@ -32,6 +33,7 @@ from recipe_engine.lint.rules import (
     half_precision_weights_under_fp16,
     instruction_without_tags,
     ipo_sum_with_reshaped_ratios,
+    kl_controller_unused,
     kl_penalty_settings,
     label_smoothing_unread,
     learning_rate_unusual,
@@ -45,6 +47,7 @@ from recipe_engine.lint.rules import (
     pad_is_eos,
     padding_free_under_dpo,
     placeholder_left,
+    prompt_filter_empty,
     prompt_longer_than_row,
     prompts_not_divisible,
     quantization_settings_unused,
@@ -60,6 +63,7 @@ from recipe_engine.lint.rules import (
     reward_pattern_invalid,
     rewards_missing,
     rewards_unused,
+    round_of_one,
     s3_upload_incomplete,
     same_dataset_twice,
     save_total_limit_one,
@@ -163,6 +167,10 @@ MODULES = (
     estimator_ignores_setting,
     kl_penalty_settings,
     truncation_bound_too_low,
+    kl_controller_unused,
+    critic_warmup_too_long,
+    round_of_one,
+    prompt_filter_empty,
 )
 
 RULES: tuple[Rule, ...] = tuple(rule_of(module) for module in MODULES)
