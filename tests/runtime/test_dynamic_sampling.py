@@ -13,10 +13,10 @@ from trl import GRPOTrainer
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.worker import train
 from tests.numerics.conftest import MakeTrainer, make_trainer  # noqa: F401
-from tests.numerics.one_step import Cut, assert_same, cuts_of, gradients, watched
+from tests.numerics.one_step import Cut, _completions, assert_same, cuts_of, gradients, watched
 from tests.runtime.support import Row, compiled, logged, user, write_rows
 
-ROWS = [{"prompt": [user(f"Repeat: {n}")]} for n in range(40)]
+ROWS = [{"prompt": [user(f"{'Oh ' * (n % 4)}Repeat: {n}")]} for n in range(40)]
 NO_REWARD = [{"type": "length", "unit": "tokens", "max": 64}]
 # Completions have 1 to 8 tokens, by their prompt: only those of 8 are punished, and not every group has one.
 SOMETIMES = [{"type": "length", "unit": "tokens", "max": 7, "slope": 1}]
@@ -35,6 +35,7 @@ def sampled(make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> Any: 
 
     def make(rows: list[Row] = ROWS, **settings: Any) -> Any:
         monkeypatch.setattr(GRPOTrainer, "_calculate_rewards", rewards)
+        monkeypatch.setattr(GRPOTrainer, "_generate_single_turn", _completions)  # of several lengths
         training = {
             "num_generations": 4,
             "per_device_train_batch_size": 16,
@@ -66,6 +67,9 @@ def test_groups_without_spread_are_replaced_by_groups_of_other_prompts(sampled: 
     credit = batch["advantages"].view(4, 4)
     assert (credit.abs().amax(dim=1) > 0.1).all()
     assert int(batch["num_items_in_batch"]) == int(batch["completion_mask"].sum())
+    for mask, padded_first in ((batch["prompt_mask"], True), (batch["completion_mask"], False)):
+        assert mask.sum(dim=1).unique().numel() > 1
+        assert torch.equal(mask, mask.sort(dim=1, descending=not padded_first).values)
     metrics = trainer._metrics["train"]
     assert metrics["sampling/rounds"][0] > 1
     assert metrics["sampling/unfilled_groups"] == [0]
