@@ -42,10 +42,15 @@ class Algorithm:
     """Row shapes it can be trained on."""
     derived: Callable[[Recipe], Mapping[str, Derived]] = lambda recipe: {}
     """Arguments that follow from other blocks of the recipe, or from settings that are no argument themselves."""
+    sizes: Callable[[Recipe, int], Mapping[str, Derived]] = lambda recipe, processes: {}
+    """Arguments that follow from settings and from the number of processes."""
     config_class: str = ""
     """Class that the worker makes of the arguments, as ``module:Class``. Default: ``config``, from TRL."""
     unused: frozenset[str] = frozenset()
     """Arguments of ``config`` that this algorithm does not read: naming one in a recipe is an error."""
+    models: tuple[str, ...] = ()
+    """Settings of its own that name a further model, as ``model.base_model_name`` does: the trainer is given a Hub id
+    or a local folder in their place."""
     task: Task = "causal_lm"
     """What kind of model is trained."""
     sampling: Sampling = "none"

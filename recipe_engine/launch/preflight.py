@@ -59,7 +59,8 @@ def _packages(run: CompiledRun) -> Iterator[tuple[str, str, str]]:
         yield "deepspeed", "gpu", "training.deepspeed_config"
     if run.model.load_in_4bit or run.model.load_in_8bit:
         yield "bitsandbytes", "gpu", "model.load_in_4bit" if run.model.load_in_4bit else "model.load_in_8bit"
-    names = [run.model.base_model_name, *(entry.name for entry in [*run.data.datasets, *run.data.eval_datasets])]
+    models = [run.model.base_model_name, *filter(None, map(run.settings.get, algorithm(run.algorithm).models))]
+    names = [*models, *(entry.name for entry in [*run.data.datasets, *run.data.eval_datasets])]
     if run.s3.enabled or any(locate(name).kind == "remote" for name in names):
         yield "s3fs", "s3", "s3"
 
@@ -69,9 +70,12 @@ def _demand_model(run: CompiledRun) -> None:
     if locate(name).kind == "builtin" and name not in _BUILTIN_MODELS:
         message = f"model.base_model_name: there is no model {name}"
         raise LaunchError("T505", message, f"embedded are: {', '.join(_BUILTIN_MODELS)}")
-    _demand_model_folder("base_model_name", name, "config.json")
+    _demand_model_folder("model.base_model_name", name, "config.json")
     if run.model.tokenizer_name is not None:
-        _demand_model_folder("tokenizer_name", run.model.tokenizer_name, "tokenizer_config.json")
+        _demand_model_folder("model.tokenizer_name", run.model.tokenizer_name, "tokenizer_config.json")
+    for setting in algorithm(run.algorithm).models:
+        if run.settings[setting] is not None:
+            _demand_model_folder(f"training.{setting}", run.settings[setting], "config.json")
 
 
 def _demand_model_folder(setting: str, name: str, file: str) -> None:
@@ -95,12 +99,12 @@ def _demand_model_folder(setting: str, name: str, file: str) -> None:
             "and save the tokenizer there too"
         )
     else:
-        what = f"holds no {'tokenizer' if setting == 'tokenizer_name' else 'model'} ({file} is missing)"
+        what = f"holds no {'tokenizer' if setting.endswith('tokenizer_name') else 'model'} ({file} is missing)"
     last = os.path.basename(folder)
     if last.startswith(_QUICKSTART) and not os.path.exists(folder):
         made_by = f"recipes/quickstart/{last.removeprefix(_QUICKSTART).replace('-', '_')}.yaml"
         hint = f"train it first: ./scripts/run_training.sh --config {made_by} --num-gpus 0"
-    raise LaunchError("T505", f"model.{setting}: {shorten(folder)} {what}", hint)
+    raise LaunchError("T505", f"{setting}: {shorten(folder)} {what}", hint)
 
 
 def _demand_files(run: CompiledRun) -> None:
@@ -113,10 +117,6 @@ def _demand_files(run: CompiledRun) -> None:
     for reward in run.rewards:
         if isinstance(reward, FunctionReward):
             _demand_recipe_file(run, f"reward {reward.name}", reward.path)
-    checkpoint = run.arguments.get("resume_from_checkpoint")
-    if isinstance(checkpoint, str) and not os.path.isdir(checkpoint):
-        message = f"training.resume_from_checkpoint: there is no folder {shorten(checkpoint)}"
-        raise LaunchError("T511", message, "name a folder checkpoint-N that an earlier run has saved")
 
 
 def _demand_recipe_file(run: CompiledRun, what: str, name: str) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trl
 
 from recipe_engine.compile import Compilation, Options, compile_recipe
 from recipe_engine.lint import check
@@ -37,7 +37,8 @@ def planned(made: Compilation) -> dict[str, Any]:
 
 
 def config_of(made: Compilation) -> Any:
-    return getattr(trl, made.run.config)(**planned(made))
+    module, name = made.run.config_class.split(":")
+    return getattr(import_module(module), name)(**planned(made))
 
 
 @pytest.fixture(autouse=True)
