@@ -65,7 +65,8 @@ def split(thinking: ThinkingBlock, text: str, *, begun: bool = False) -> Split:
     does not matter here, since it may have been in the prompt; ``fault`` tells that too.
 
     Args:
-        begun: the opening tag stood in the prompt, so the text begins inside the thought.
+        begun: the opening tag stood in the prompt, so the thought begins with the text. Else it begins after the tag,
+            where that is there.
     """
     head, found, tail = text.partition((thinking.answer_open or thinking.close).strip())
     answer = tail.lstrip() if found else text
@@ -115,9 +116,9 @@ def begins_thought(thinking: ThinkingBlock, prompt: str) -> bool:
 def _thought(thinking: ThinkingBlock, head: str, begun: bool) -> str:
     """The thought in what stands before the answer."""
     thought, closed, _ = head.partition(thinking.close.strip())
-    opening = thinking.open.strip()
-    if thought.lstrip().startswith(opening):  # also a model that repeats the tag which stood in its prompt
-        thought = thought.lstrip().removeprefix(opening).removeprefix(_right_space(thinking.open))
+    before, opened, after = thought.partition(thinking.open.strip())
+    if opened and (not begun or not before.strip()):  # a model may repeat the tag that stood in its prompt
+        thought = after.removeprefix(_right_space(thinking.open))
     if closed or thinking.answer_open is None:
         thought = thought.removesuffix(_left_space(thinking.close))
     return thought

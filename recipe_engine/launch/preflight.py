@@ -22,7 +22,7 @@ from recipe_engine.plan.steps import argument_of
 from recipe_engine.recipe.rewards import FunctionReward
 
 _FIRST_ROWS = 20
-_QUICKSTART = "quickstart-sft"
+_QUICKSTART = "quickstart-"
 _BUILTIN_TEMPLATES = {"chatml"}
 _BUILTIN_MODELS = {"builtin/tiny-chat"}
 
@@ -99,8 +99,10 @@ def _demand_model_folder(setting: str, name: str, file: str) -> None:
         )
     else:
         what = f"holds no {'tokenizer' if setting.endswith('tokenizer_name') else 'model'} ({file} is missing)"
-    if os.path.basename(folder) == _QUICKSTART and not os.path.exists(folder):
-        hint = "train it first: ./scripts/run_training.sh --config recipes/quickstart/sft.yaml --num-gpus 0"
+    last = os.path.basename(folder)
+    if last.startswith(_QUICKSTART) and not os.path.exists(folder):
+        made_by = f"recipes/quickstart/{last.removeprefix(_QUICKSTART).replace('-', '_')}.yaml"
+        hint = f"train it first: ./scripts/run_training.sh --config {made_by} --num-gpus 0"
     raise LaunchError("T505", f"{setting}: {shorten(folder)} {what}", hint)
 
 

@@ -15,6 +15,7 @@ QWEN = ThinkingBlock(open="<think>\n", close="\n</think>\n\n")
 LENIENT = ThinkingBlock(strict=False)
 LENIENT_RESPONSE = ThinkingBlock(answer_open="<response>", answer_close="</response>", strict=False)
 CLOSED_ONLY = ThinkingBlock(answer_close="</answer>")
+SPACED = ThinkingBlock(open=" <t> ", close=" </t> ", answer_open=" <a> ", answer_close=" </a> ")
 
 
 class TestRender:
@@ -25,6 +26,7 @@ class TestRender:
             (RESPONSE, "<think>so</think><response>4</response>"),
             (QWEN, "<think>\nso\n</think>\n\n4"),
             (CLOSED_ONLY, "<think>so</think>4</answer>"),
+            (SPACED, " <t> so </t>  <a> 4 </a> "),
         ],
     )
     def test_the_tags_stand_around_thought_and_answer_as_they_are_written(
@@ -86,6 +88,11 @@ class TestSplit:
         assert split(THINK, text, begun=True).thought == " so"
         assert split(THINK, text, begun=False) == Split(" so", "4", malformed=False)
 
+    def test_what_stands_before_the_opening_tag_is_no_thought_unless_it_was_opened_before(self) -> None:
+        text = "Well. <think>so</think>4"
+        assert split(THINK, text).thought == "so"
+        assert split(THINK, text, begun=True).thought == "Well. <think>so"
+
     def test_without_a_tag_that_ends_it_there_is_no_thought(self) -> None:
         assert split(LENIENT, "4") == Split(None, "4", malformed=True)
 
@@ -145,7 +152,7 @@ def test_whatever_is_rendered_is_split_into_the_same_parts(block: ThinkingBlock,
         assert fault(block, text.removeprefix(block.open), begun=True) is None
 
 
-@given(thought=st.text(), answer=st.text(), block=st.sampled_from([THINK, RESPONSE, QWEN, CLOSED_ONLY]))
+@given(thought=st.text(), answer=st.text(), block=st.sampled_from([THINK, RESPONSE, QWEN, CLOSED_ONLY, SPACED]))
 def test_usual_tags_refuse_nothing_but_tags_and_white_space_before_the_answer(
     thought: str, answer: str, block: ThinkingBlock
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from recipe_engine.data import builtin
 from recipe_engine.data.thinking import fault, split
 from recipe_engine.data.thinking_file import read_thinking
-from tests.e2e.support import logged, mean, trained
+from tests.e2e.support import logged, mean, train, trained
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,12 @@ def test_sft_teaches_to_think_in_the_tags_and_to_answer_right(thinking_model: Pa
     texts = [one[0]["generated_text"] for one in made]
     assert mean([fault(block, text) is None for text in texts]) > 0.9
     assert mean([split(block, text).answer == row["response"] for text, row in zip(texts, rows, strict=True)]) > 0.5
+
+
+def test_grpo_without_the_sft_model_says_which_command_makes_it(tmp_path: Path) -> None:
+    done = train("thinking_grpo.yaml", tmp_path)
+    assert done.returncode == 1
+    assert "./scripts/run_training.sh --config recipes/quickstart/thinking_sft.yaml --num-gpus 0" in done.stderr
 
 
 def test_grpo_rewards_the_answer_behind_the_thought(thinking_model: Path, tmp_path: Path) -> None:
