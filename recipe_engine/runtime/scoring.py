@@ -18,9 +18,9 @@ def last_attended_scores(model: nn.Module, input_ids: Tensor, attention_mask: Te
     transformers reads a decoder's score at the last token that is not the pad token. Where padding is done with the
     end-of-sequence token, as is usual, that is the token before the end, which no one trained. The mask knows better.
 
-    ``model`` is a sequence classifier of one label, or a wrapper around it (PEFT, DDP, DeepSpeed, FSDP): its own forward
-    runs, so what the wrapper hooks on is kept. Padding may stand on either side. A model without a head for each token
-    (an encoder that pools its first token) is not read by position: its own score is returned.
+    ``model`` is a sequence classifier of one label, or a wrapper around it (PEFT, DDP, DeepSpeed, FSDP), whose forward
+    runs as ever. Padding may stand on either side. A model without a head for each token (an encoder that pools its
+    first token) is not read by position: its own score is returned.
 
     Args:
         input_ids: Tokens, shape (B, T).
