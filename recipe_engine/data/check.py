@@ -13,6 +13,7 @@ from recipe_engine.data.errors import DataError, RowError
 from recipe_engine.data.files import read_rows
 from recipe_engine.data.location import locate
 from recipe_engine.data.rows import Converter, converter_for
+from recipe_engine.data.steps import StepTokens
 from recipe_engine.recipe.data import DataBlock, DatasetEntry, RowShape
 
 SHOWN_ERRORS = 5
@@ -27,6 +28,10 @@ class DatasetReport:
     converter: Converter | None = None
     invalid: list[RowError] = field(default_factory=list)
     invalid_count: int = 0
+    bad_answers: int = 0
+    """Rows whose column ``label`` is false, where the algorithm does not read it."""
+    labels: set[bool] = field(default_factory=set)
+    """The labels that occur, where rows are labelled good or bad."""
 
 
 def local_rows(entry: DatasetEntry) -> Iterator[dict[str, Any]] | None:
@@ -53,7 +58,11 @@ def local_rows(entry: DatasetEntry) -> Iterator[dict[str, Any]] | None:
 
 
 def open_rows(
-    rows: Iterator[dict[str, Any]], entry: DatasetEntry, data: DataBlock, shapes: Collection[RowShape]
+    rows: Iterator[dict[str, Any]],
+    entry: DatasetEntry,
+    data: DataBlock,
+    shapes: Collection[RowShape],
+    steps: StepTokens | None = None,
 ) -> tuple[Converter, Iterator[dict[str, Any]]]:
     """Look at the first row to find the converter; give it back together with all rows.
 
@@ -63,11 +72,15 @@ def open_rows(
     first = next(rows, None)
     if first is None:
         raise DataError("D406", "it holds no rows")
-    return converter_for(entry, data, shapes, list(first)), chain([first], rows)
+    return converter_for(entry, data, shapes, list(first), steps), chain([first], rows)
 
 
 def check_dataset(
-    entry: DatasetEntry, data: DataBlock, shapes: Collection[RowShape], limit: int | None = None
+    entry: DatasetEntry,
+    data: DataBlock,
+    shapes: Collection[RowShape],
+    limit: int | None = None,
+    steps: StepTokens | None = None,
 ) -> DatasetReport | None:
     """Read and convert the rows of a local dataset (at most ``limit``); none where it is not local.
 
@@ -78,13 +91,13 @@ def check_dataset(
     if raw is None:
         return None
     report = DatasetReport()
-    report.converter, rows = open_rows(raw, entry, data, shapes)
+    report.converter, rows = open_rows(raw, entry, data, shapes, steps)
     for number, row in enumerate(islice(rows, limit), start=1):
         report.rows = number
         if entry.max_samples is not None and number > entry.max_samples and not data.shuffle:
             continue
         try:
-            report.converter.convert(row)
+            converted = report.converter.convert(row)
         except RowError as error:
             report.invalid_count += 1
             error.row = number
@@ -92,6 +105,14 @@ def check_dataset(
                 report.invalid.append(error)
         else:
             report.used += 1
+            report.bad_answers += is_bad_answer(row, report.converter)
+            if "label" in converted:
+                report.labels.add(converted["label"])
     if entry.max_samples is not None:
         report.used = min(report.used, entry.max_samples)
     return report
+
+
+def is_bad_answer(row: dict[str, Any], converter: Converter) -> bool:
+    """Whether a row that is trained on as a demonstration is labelled as a bad one."""
+    return converter.shape in {"messages", "prompt_completion"} and row.get("label") is False

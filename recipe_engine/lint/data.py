@@ -9,6 +9,7 @@ from recipe_engine.algorithms import algorithm
 from recipe_engine.data.check import DatasetReport, check_dataset
 from recipe_engine.data.errors import DataError, RowError
 from recipe_engine.data.mixture import RowCount, demand_rows, is_random, mixed_rows
+from recipe_engine.data.steps import step_tokens
 from recipe_engine.diagnostics import Diagnostic, Severity
 from recipe_engine.diagnostics.redact import redact
 from recipe_engine.lint import Checked
@@ -78,7 +79,8 @@ class _Dataset:
 
 def _check(dataset: _Dataset, entry: DatasetEntry, recipe: Recipe) -> DatasetReport | None:
     try:
-        report = check_dataset(entry, recipe.data, algorithm(recipe.training.algorithm).shapes)
+        shapes = algorithm(recipe.training.algorithm).shapes
+        report = check_dataset(entry, recipe.data, shapes, steps=step_tokens(recipe.settings.model_dump()))
     except DataError as error:
         severity: Severity = "note" if error.code == "D408" else "error"
         dataset.add(error.code, severity, f": {error.message}", error.setting, error.hint)
@@ -89,6 +91,14 @@ def _check(dataset: _Dataset, entry: DatasetEntry, recipe: Recipe) -> DatasetRep
         return None
     drop = recipe.data.invalid_rows == "drop"
     _add_invalid_rows(dataset, entry, report, drop)
+    if report.bad_answers:
+        message = f": {report.bad_answers} of {report.rows} rows have label: false, and {recipe.training.algorithm} "
+        hint = "write algorithm: kto, which reads the label; or leave the bad answers out of the data"
+        dataset.add("D417", "warning", f"{message}would learn their bad answers like the good ones", hint=hint)
+    if len(report.labels) == 1:
+        which = "good" if report.labels == {True} else "bad"
+        hint = "look at label_threshold, if these are scores; where there are only good answers, sft learns from them"
+        dataset.add("D416", "warning", f": every answer is labelled {which}", "label_column", hint)
     if drop and not report.used:
         dataset.add("D406", "error", f": not one of its {report.rows} rows can be used")
     return report

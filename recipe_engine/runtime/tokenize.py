@@ -17,6 +17,7 @@ from trl.chat_template_utils import get_training_chat_template, has_generation_m
 
 from recipe_engine.data.errors import RowError
 from recipe_engine.data.messages import Message
+from recipe_engine.data.steps import StepTokens
 from recipe_engine.recipe.data import RowShape
 from recipe_engine.runtime.errors import RunError
 
@@ -39,17 +40,24 @@ class Masking:
 WHOLE = Masking()
 
 
-def tokenizer_for(shape: RowShape, tokenizer: PreTrainedTokenizerBase, arguments: Mapping[str, Any]) -> Tokenize:
-    """The function that tokenizes rows of a shape, for a trainer with these arguments.
+def tokenizer_for(
+    shape: RowShape, tokenizer: PreTrainedTokenizerBase, arguments: Mapping[str, Any], steps: StepTokens | None = None
+) -> Tokenize:
+    """The function that tokenizes rows of a shape, for a trainer with these arguments and tokens for steps.
 
     The function raises ``RowError`` for a row that leaves nothing to train, and ``RunError`` where it needs a chat
     template and the tokenizer has none.
 
     Raises:
-        RunError: ``assistant_only_loss`` is asked for, and the template cannot tell the assistant's tokens.
+        RunError: ``assistant_only_loss`` is asked for, and the template cannot tell the assistant's tokens; or a token
+            for steps is not one token of the vocabulary.
     """
-    if shape == "preference":
+    if shape in {"preference", "preference_margin"}:
         return partial(tokenize_preference, tokenizer)
+    if shape == "unpaired":
+        return partial(tokenize_unpaired, tokenizer)
+    if steps is not None:
+        return partial(tokenize_steps, tokenizer, step_ids(tokenizer, steps))
     if shape == "prompt":
         return partial(measure_prompt, tokenizer, template_arguments=arguments.get("chat_template_kwargs"))
     completion_only = arguments.get("completion_only_loss")
@@ -118,6 +126,19 @@ def tokenize_preference(tokenizer: PreTrainedTokenizerBase, row: Row) -> Row:
         "chosen_ids": chosen_ids[length:],
         "rejected_ids": rejected_ids[length:],
         "reshaped_prompt": length < len(prompt_ids),
+        **({"margin": row["margin"]} if "margin" in row else {}),
+    }
+
+
+def tokenize_unpaired(tokenizer: PreTrainedTokenizerBase, row: Row) -> Row:
+    """A prompt and its completion, apart, with the completion's label."""
+    made = tokenize_completion(tokenizer, row)
+    ids, length = made["input_ids"], made["prompt_length"]
+    return {
+        "prompt_ids": ids[:length],
+        "completion_ids": ids[length:],
+        "label": row["label"],
+        "reshaped_prompt": made["reshaped_prompt"],
     }
 
 
@@ -134,6 +155,65 @@ def measure_prompt(
     else:
         length = len(_prompt_ids(tokenizer, prompt, {"chat_template_kwargs": template_arguments}, WHOLE))
     return {"row": row, "prompt_length": length}
+
+
+def tokenize_steps(tokenizer: PreTrainedTokenizerBase, ids: StepIds, row: Row) -> Row:
+    """A solution with the positions of its placeholders, and what is right there; steps without a label are left out."""
+    targets = row["targets"]
+    if "text" in row:
+        input_ids, column = _ids(tokenizer, row["text"]), "input"
+    elif isinstance(row["prompt"], str):
+        input_ids, column = _ids(tokenizer, row["prompt"] + row["completion"]), "completions"
+    else:
+        input_ids, column = _rendered(tokenizer, row["prompt"] + row["completion"], row, WHOLE)["input_ids"], "messages"
+    positions = [position for position, token in enumerate(input_ids) if token in ids.placeholders]
+    if len(positions) != len(targets):
+        message = f"has {len(targets)} placeholders, of which {len(positions)} are tokens of their own"
+        raise RowError(column, f"{message}: another word must not touch them")
+    labelled = [(position, target) for position, target in zip(positions, targets, strict=True) if target]
+    return {
+        "input_ids": input_ids,
+        "positions": [position for position, _ in labelled],
+        "targets": [target for _, target in labelled],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class StepIds:
+    """The ids of step tokens. A placeholder may have another id after a space."""
+
+    placeholders: frozenset[int]
+    rewards: tuple[int, ...]
+
+
+def step_ids(tokenizer: PreTrainedTokenizerBase, steps: StepTokens) -> StepIds:
+    """The ids of the tokens that mark and judge steps.
+
+    Raises:
+        RunError: one of them is several tokens, or two judgements are the same token.
+    """
+    placeholder = _one_id(tokenizer, "placeholder_token", steps.placeholder)
+    spaced = _plain_ids(tokenizer, f" {steps.placeholder}")
+    rewards = tuple(_one_id(tokenizer, "reward_tokens", token) for token in steps.rewards)
+    if len(set(rewards)) < len(rewards):
+        raise RunError(f"training.reward_tokens: two of {', '.join(steps.rewards)} are the same token")
+    return StepIds(frozenset({placeholder, *(spaced if len(spaced) == 1 else [])}), rewards)
+
+
+def _one_id(tokenizer: PreTrainedTokenizerBase, setting: str, token: str) -> int:
+    ids = _plain_ids(tokenizer, token)
+    if len(ids) != 1:
+        raise RunError(
+            f"training.{setting}: {token!r} is {len(ids)} tokens of this vocabulary, and must be one",
+            hint="name a token that the vocabulary has, such as one that it reserves for special uses; none is added, for "
+            "its embedding would be random",
+        )
+    return ids[0]
+
+
+def _plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+    return ids
 
 
 def shared_length(ids: list[int], others: list[int]) -> int:
