@@ -34,7 +34,7 @@ ALGORITHM = Algorithm(
     # Every row is a sequence of its own, and its loss is that of its steps.
     unused=frozenset(
         {"packing", "packing_strategy", "eval_packing", "padding_free", "completion_only_loss", "assistant_only_loss"}
-        | {"loss_type", "label_smoothing_factor"}
+        | {"loss_type", "label_smoothing_factor", "router_aux_loss_coef"}
     ),
     learning_rates=(1e-7, 1e-4),
 )
