@@ -16,8 +16,8 @@ class RewardModelSettings(Block):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-5
     """Peak learning rate of AdamW. (TRL's own default, 1e-4, is for adapters.)"""
     center_rewards_coefficient: Annotated[float, Field(ge=0)] | None = None
-    """Weight of a penalty on (r_chosen + r_rejected)^2, which holds scores around zero (arXiv 2312.09244, equation 2; it
-    recommends 0.01). Default: none."""
+    """Weight of a penalty on (r_chosen + r_rejected)^2, which holds scores around zero (arXiv 2312.09244, equation 2).
+    Usual: 0.01. Default: none."""
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     """Share of preferences taken to be the wrong way round (arXiv 2401.06080, section 2.3)."""
     value_head_prefix: Annotated[str, Field(min_length=1)] | None = None

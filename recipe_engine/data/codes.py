@@ -206,8 +206,9 @@ Passes:
 """,
     """D415 scores-without-threshold (error)
 
-KTO reads from each row whether its answer is good: true or false, 1 or 0. This column holds other numbers, so scores, and
-only you can say from which score on an answer is good. Training says how many answers are then good and how many bad.
+KTO reads from each row whether its answer is good: true or false, 1 or 0. This column holds other numbers, so scores,
+and only you can say from which score on an answer is good: label_threshold. Training says how many answers are then
+good and how many bad.
 
 Fails:
     # beside: rows.jsonl {"prompt": "2 + 2?", "completion": "4", "score": 8.5}
@@ -239,7 +240,7 @@ Fails:
     training:
       algorithm: kto
 Passes:
-    # beside: rows.json [{"prompt": "1+1?", "completion": "2", "label": true}, {"prompt": "1+1?", "completion": "3", "label": false}]
+    # beside: rows.json [{"prompt": "a", "completion": "b", "label": 1}, {"prompt": "a", "completion": "c", "label": 0}]
     data:
       datasets:
         - name: rows.json
@@ -248,8 +249,8 @@ Passes:
 """,
     """D417 bad-answers-as-demonstrations (warning)
 
-The rows have a column `label` that is false in some of them, as data for KTO has, which marks answers as bad. Supervised
-fine-tuning does not read it: it would teach the bad answers like the good ones.
+The rows have a column `label` that is false in some of them, which marks their answers as bad, as data for KTO does.
+Supervised fine-tuning does not read it: it would teach the bad answers like the good ones.
 
 Fails:
     # beside: rows.jsonl {"prompt": "2 + 2?", "completion": "5", "label": false}

@@ -1,5 +1,5 @@
-"""Makers: how each format's rows become rows of a shape. A new format is a function here and a line in ``MAKERS``, or in
-``STEP_MAKERS`` for rows whose steps are marked by tokens that the algorithm names."""
+"""Makers: how each format's rows become rows of a shape. A new format is a function here and a line in ``MAKERS``, or
+in ``STEP_MAKERS`` for rows whose steps are marked by tokens that the algorithm names."""
 
 from __future__ import annotations
 

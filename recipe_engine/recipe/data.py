@@ -55,7 +55,8 @@ class DatasetEntry(Block):
     prompt_column: str | None = None
     """Column of the prompt (default ``prompt``; for alpaca ``instruction``; for step_labels ``input``)."""
     completion_column: str | None = None
-    """Column of the completion (default ``completion``; for alpaca ``output``; for stepwise the list ``completions``)."""
+    """Column of the completion (default ``completion``; for alpaca ``output``; for stepwise, a list:
+    ``completions``)."""
     chosen_column: str | None = None
     """Column of the preferred response (default ``chosen``)."""
     rejected_column: str | None = None
@@ -67,7 +68,7 @@ class DatasetEntry(Block):
     """Column of labels: of the answer for kto (default ``label``), of its steps for process_reward (default ``label``;
     for stepwise ``labels``)."""
     label_threshold: float | None = None
-    """Score from which an answer is good, for kto on a label column of scores. Without it labels are booleans, 0 or 1."""
+    """Score from which on an answer is good, for kto on a column of scores. Without it, labels are booleans, 0 or 1."""
     answer_column: str | None = None
     """Column of the reference answer that rewards compare with (default ``answer``)."""
     dataset_columns: list[str] | None = None

@@ -88,7 +88,7 @@ def fit_sequence(row: Row, limits: Limits) -> Fitted:
 
 
 def fit_unpaired(row: Row, limits: Limits) -> Fitted:
-    """Fit a prompt and its completion, which keep their label. A cut leaves something of both, or the row is dropped."""
+    """Fit a prompt and its labelled completion. Where a cut leaves nothing of one of them, the row is dropped."""
     prompt, completion = row["prompt_ids"], row["completion_ids"]
     labels = [IGNORED] * len(prompt) + completion
     fitted = fit_sequence({"input_ids": prompt + completion, "labels": labels, "prompt_length": len(prompt)}, limits)

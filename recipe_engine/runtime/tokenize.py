@@ -158,7 +158,7 @@ def measure_prompt(
 
 
 def tokenize_steps(tokenizer: PreTrainedTokenizerBase, ids: StepIds, row: Row) -> Row:
-    """A solution with the positions of its placeholders, and what is right there; steps without a label are left out."""
+    """A solution with the positions of its placeholders and what is right there, but for steps without a label."""
     targets = row["targets"]
     if "text" in row:
         input_ids, column = _ids(tokenizer, row["text"]), "input"
@@ -205,8 +205,7 @@ def _one_id(tokenizer: PreTrainedTokenizerBase, setting: str, token: str) -> int
     if len(ids) != 1:
         raise RunError(
             f"training.{setting}: {token!r} is {len(ids)} tokens of this vocabulary, and must be one",
-            hint="name a token that the vocabulary has, such as one that it reserves for special uses; none is added, for "
-            "its embedding would be random",
+            hint="name one that the vocabulary has, such as a reserved special token; none is added to it",
         )
     return ids[0]
 

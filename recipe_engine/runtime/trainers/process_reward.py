@@ -48,7 +48,8 @@ class ProcessRewardTrainer(SFTTrainer):
     ) -> Any:
         """The mean loss of the labelled steps: of all in the global batch, where their number is given."""
         positions, targets = inputs["positions"], inputs["targets"]
-        logits = self._logits_at(model, inputs, positions)[..., self.reward_ids].float()
+        logits = self._logits_at(model, inputs, positions)[..., self.reward_ids]
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         labelled = positions >= 0
         losses = step_losses(logits[labelled], targets[labelled].to(logits.dtype))
         steps = labelled.sum() if num_items_in_batch is None else num_items_in_batch

@@ -55,10 +55,9 @@ class PreparedRewardTrainer(RewardTrainer):
 
     def _note(self, chosen: Tensor, rejected: Tensor, attention_mask: Tensor) -> None:
         mode = "train" if self.model.training else "eval"
-        sums = torch.stack(
-            [(chosen > rejected).sum(), chosen.sum(), rejected.sum(), attention_mask.sum(), chosen.new_tensor(len(chosen))]
-        ).double()  # fmt: skip
-        right, good, bad, tokens, pairs = self.accelerator.reduce(sums, "sum").tolist()
+        wins, ones = (chosen > rejected).sum(), torch.ones_like(chosen).sum()
+        sums = [part.double() for part in (wins, chosen.sum(), rejected.sum(), attention_mask.sum(), ones)]
+        right, good, bad, tokens, pairs = self.accelerator.reduce(torch.stack(sums), "sum").tolist()
         metrics = self._metrics[mode]
         metrics["accuracy"].append(right / pairs)
         metrics["rewards/chosen"].append(good / pairs)
@@ -73,8 +72,8 @@ def pair_losses(chosen: Tensor, rejected: Tensor, margin: Tensor | None, setting
     """The loss of each pair, shape (B,), from the scores of both responses.
 
     -log sigmoid(r_c - r_r - m) as in InstructGPT (arXiv 2203.02155, equation 1) with the margin m of Llama 2
-    (arXiv 2307.09288, equation 2); of this, label smoothing e takes the share 1 - e, and e of that of the pair the other
-    way round (arXiv 2401.06080); plus c (r_c + r_r)^2 (arXiv 2312.09244, equation 2).
+    (arXiv 2307.09288, equation 2); with label smoothing e, the share 1 - e of this and e of the loss of the pair turned
+    round (arXiv 2401.06080); plus c (r_c + r_r)^2 (arXiv 2312.09244, equation 2).
     """
     difference = chosen - rejected if margin is None else chosen - rejected - margin
     smoothing, centring = settings.label_smoothing, settings.center_rewards_coefficient
