@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -30,8 +31,8 @@ class DatasetReport:
     invalid_count: int = 0
     bad_answers: int = 0
     """Rows whose column ``label`` is false, where the algorithm does not read it."""
-    labels: set[bool] = field(default_factory=set)
-    """The labels that occur, where rows are labelled good or bad."""
+    labels: Counter[bool] = field(default_factory=Counter)
+    """How many answers are labelled good (true) and bad (false), where they are labelled."""
 
 
 def local_rows(entry: DatasetEntry) -> Iterator[dict[str, Any]] | None:
@@ -107,7 +108,7 @@ def check_dataset(
             report.used += 1
             report.bad_answers += is_bad_answer(row, report.converter)
             if "label" in converted:
-                report.labels.add(converted["label"])
+                report.labels[converted["label"]] += 1
     if entry.max_samples is not None:
         report.used = min(report.used, entry.max_samples)
     return report

@@ -267,6 +267,28 @@ Passes:
     training:
       algorithm: sft
 """,
+    """D418 kto-weights (warning)
+
+The good and the bad answers should weigh about the same: the KTO paper (arXiv 2402.01306, section 4.2) advises that
+desirable_weight times the number of good answers be from 1 to 4/3 times undesirable_weight times that of bad ones.
+
+Fails:
+    data:
+      datasets:
+        - name: builtin/unpaired
+    training:
+      algorithm: kto
+      desirable_weight: 3.0
+Passes:
+    data:
+      datasets:
+        - name: builtin/unpaired
+
+    training:
+      algorithm: kto
+      desirable_weight: 1.0
+      undesirable_weight: 1.0
+""",
 )
 
 CODES: dict[str, str] = {text[:4]: text for text in _TEXTS}

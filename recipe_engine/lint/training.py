@@ -46,6 +46,8 @@ FOREIGN_ALGORITHMS = {
     "dapo": "DAPO is grpo with loss_type: dapo, epsilon_high: 0.28 and more; its dynamic sampling is not supported yet",
     "gpo": "GPO is not supported",
     "rpo": "RPO is not supported; dpo with loss_type: [sigmoid, sft] is close to it",
+    "rm": "a reward model is algorithm: reward_model here",
+    "prm": "a process reward model is algorithm: process_reward here",
     "pt": "pre-training on plain text is called cpt here",
 }
 

@@ -28,6 +28,7 @@ from recipe_engine.lint.rules import (
     fp16_with_bf16,
     generation_batch_not_divisible,
     half_precision_weights_under_fp16,
+    kto_batch_of_one,
     label_smoothing_unread,
     learning_rate_unusual,
     lora_settings_without_lora,
@@ -40,6 +41,7 @@ from recipe_engine.lint.rules import (
     pad_is_eos,
     padding_free_under_dpo,
     placeholder_left,
+    prompt_limit_on_steps,
     prompt_longer_than_row,
     quantization_settings_unused,
     quantization_without_lora,
@@ -57,6 +59,7 @@ from recipe_engine.lint.rules import (
     same_dataset_twice,
     save_total_limit_one,
     step_interval_invalid,
+    step_token_not_one_token,
     template_column_not_listed,
     template_malformed,
     template_roles,
@@ -133,6 +136,9 @@ MODULES = (
     argument_out_of_range,
     batch_size_search_in_groups,
     zero3_saves_no_weights,
+    kto_batch_of_one,
+    step_token_not_one_token,
+    prompt_limit_on_steps,
 )
 
 RULES: tuple[Rule, ...] = tuple(rule_of(module) for module in MODULES)
