@@ -112,10 +112,6 @@ def _demand_files(run: CompiledRun) -> None:
     for reward in run.rewards:
         if isinstance(reward, FunctionReward):
             _demand_recipe_file(run, f"reward {reward.name}", reward.path)
-    checkpoint = run.arguments.get("resume_from_checkpoint")
-    if isinstance(checkpoint, str) and not os.path.isdir(checkpoint):
-        message = f"training.resume_from_checkpoint: there is no folder {shorten(checkpoint)}"
-        raise LaunchError("T511", message, "name a folder checkpoint-N that an earlier run has saved")
 
 
 def _demand_recipe_file(run: CompiledRun, what: str, name: str) -> None:

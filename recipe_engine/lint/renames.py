@@ -42,6 +42,7 @@ RENAMES = (
     Rename(("training", "pad_token"), ("model", "pad_token"), "TRL"),
     Rename(("training", "trust_remote_code"), ("model", "trust_remote_code"), "TRL"),
     Rename(("training", "deepspeed"), ("training", "deepspeed_config"), "transformers"),
+    Rename(("training", "resume_from_checkpoint"), ("training", "resume"), "transformers"),
     Rename(("training", "evaluation_strategy"), ("training", "eval_strategy"), "earlier transformers"),
     Rename(("training", "warmup_ratio"), ("training", "warmup_steps"), "earlier transformers: a share of the steps"),
     Rename(("training", "per_gpu_train_batch_size"), ("training", "per_device_train_batch_size"), "transformers"),

@@ -34,7 +34,16 @@ GROUP_SETTINGS = (
 )
 # Given by other blocks of the recipe, or decided by the engine: lint/renames.py says where to write them.
 ENGINE_ARGUMENTS = frozenset(
-    {"output_dir", "run_name", "max_length", "deepspeed", "use_cpu", "disable_tqdm", "dataset_num_proc"}
+    {
+        "output_dir",
+        "run_name",
+        "max_length",
+        "deepspeed",
+        "use_cpu",
+        "disable_tqdm",
+        "dataset_num_proc",
+        "resume_from_checkpoint",
+    }
 )
 
 

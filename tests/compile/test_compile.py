@@ -202,13 +202,13 @@ class TestPaths:
         text = SFT.replace("builtin/tiny-chat", "./base\n  tokenizer_name: ./tok").replace(
             "builtin/conversations", "rows.jsonl"
         )
-        text += "  deepspeed_config: zero.json\n  resume_from_checkpoint: models/x/checkpoint-3\n"
+        text += "  deepspeed_config: zero.json\n  resume: models/x/checkpoint-3\n"
         run = compiled(text, file="recipes/deep/recipe.yaml", options=Options(gpus=1))
         assert run.model.base_model_name == str(tmp_path / "base")
         assert run.model.tokenizer_name == str(tmp_path / "tok")
         assert run.data.datasets[0].name == str(tmp_path / "rows.jsonl")
         assert run.arguments["deepspeed"] == str(tmp_path / "zero.json")
-        assert run.arguments["resume_from_checkpoint"] == str(tmp_path / "models/x/checkpoint-3")
+        assert run.resume == str(tmp_path / "models/x/checkpoint-3")
         assert run.recipe_folder == str(tmp_path / "recipes/deep")
 
     def test_a_tilde_is_the_home_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

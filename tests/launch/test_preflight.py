@@ -146,11 +146,6 @@ class TestFiles:
     def test_the_embedded_template_is_no_file(self) -> None:
         preflight(compiled(SFT.replace("data:", "  chat_template: chatml\ndata:")), overwrite=False)
 
-    def test_a_checkpoint_that_is_not_there_is_told(self) -> None:
-        error = refused(compiled(SFT + "  resume_from_checkpoint: models/a/checkpoint-9\n"))
-        assert error.code == "T511"
-        assert error.message == "training.resume_from_checkpoint: there is no folder models/a/checkpoint-9"
-
 
 class TestPermissions:
     REWARD = GRPO.replace("type: exact_match", "type: function\n    path: r.py\n    name: brevity")
