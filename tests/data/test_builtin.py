@@ -206,7 +206,7 @@ def test_an_unknown_dataset_is_answered_with_those_there_are(ask: Any) -> None:
     assert str(caught.value) == (
         "there is no dataset 'builtin/txt'; the embedded ones are builtin/text, builtin/conversations, "
         "builtin/completions, builtin/alpaca, builtin/sharegpt, builtin/preferences, builtin/preferences-implicit, "
-        "builtin/questions"
+        "builtin/unpaired, builtin/stepwise, builtin/step-labels, builtin/questions"
     )
 
 

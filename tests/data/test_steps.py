@@ -95,20 +95,21 @@ class TestLists:
         assert "must be their names" in problem({"input": SOLUTION, "label": [0.5, 1.0]}, three)
 
 
-class TestSteps:
-    ROW = {"prompt": "2 + 3?", "completions": ["2 + 3 = 5", "The answer is 6 "], "labels": [True, False]}
+STEPS: Row = {"prompt": "2 + 3?", "completions": ["2 + 3 = 5", "The answer is 6 "], "labels": [True, False]}
 
+
+class TestSteps:
     def test_each_step_stands_on_a_line_that_ends_with_the_placeholder(self) -> None:
-        assert convert(self.ROW) == {
+        assert convert(STEPS) == {
             "prompt": "2 + 3?\n",
             "completion": "2 + 3 = 5 ки\nThe answer is 6 ки",
             "targets": [GOOD, BAD],
         }
 
     def test_a_chat_prompt_is_answered_by_one_message_of_all_steps(self) -> None:
-        made = convert({**self.ROW, "prompt": [user("2 + 3?")]})
+        made = convert({**STEPS, "prompt": [user("2 + 3?")]})
         assert made["completion"] == [assistant("2 + 3 = 5 ки\nThe answer is 6 ки")]
-        assert convert(self.ROW, data={"wrap_in_chat": True})["completion"] == made["completion"]
+        assert convert(STEPS, data={"wrap_in_chat": True})["completion"] == made["completion"]
 
     @pytest.mark.parametrize(
         ("change", "said"),
@@ -121,7 +122,7 @@ class TestSteps:
         ],
     )
     def test_what_is_wrong_is_named(self, change: Row, said: str) -> None:
-        assert said in problem({**self.ROW, **change})
+        assert said in problem({**STEPS, **change})
 
 
 def test_an_algorithm_without_step_tokens_has_none() -> None:

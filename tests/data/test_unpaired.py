@@ -103,20 +103,21 @@ def test_settings_for_labels_are_of_no_use_elsewhere(entry: Row, shapes: Any) ->
     assert caught.value.code == "D404"
 
 
-class TestMargins:
-    ROW = {"prompt": "q", "chosen": "a", "rejected": "b"}
-    REWARD = ("preference_margin",)
+PAIR: Row = {"prompt": "q", "chosen": "a", "rejected": "b"}
+REWARD = ("preference_margin",)
 
+
+class TestMargins:
     def test_a_row_has_the_margin_of_its_column_or_none(self) -> None:
-        assert convert(self.ROW, self.REWARD) == {**self.ROW, "margin": None}
-        assert convert({**self.ROW, "margin": 2}, self.REWARD)["margin"] == 2
-        assert convert({**self.ROW, "gap": 0.5}, self.REWARD, {"margin_column": "gap"})["margin"] == 0.5
+        assert convert(PAIR, REWARD) == {**PAIR, "margin": None}
+        assert convert({**PAIR, "margin": 2}, REWARD)["margin"] == 2
+        assert convert({**PAIR, "gap": 0.5}, REWARD, {"margin_column": "gap"})["margin"] == 0.5
 
     @pytest.mark.parametrize("margin", [None, "wide", True, float("inf")])
     def test_a_margin_that_is_no_number_is_named(self, margin: Any) -> None:
-        assert "`margin`" in problem({**self.ROW, "margin": margin}, self.REWARD)
+        assert "`margin`" in problem({**PAIR, "margin": margin}, REWARD)
 
     def test_direct_preference_optimization_leaves_it_alone(self) -> None:
-        assert convert({**self.ROW, "margin": "wide"}, DPO) == self.ROW
+        assert convert({**PAIR, "margin": "wide"}, DPO) == PAIR
         with pytest.raises(DataError, match="no use for `margin_column`"):
-            converter([*self.ROW, "margin"], DPO, {"margin_column": "margin"})
+            converter([*PAIR, "margin"], DPO, {"margin_column": "margin"})
