@@ -128,6 +128,10 @@ def load_reward_model(path: str, args: Any, value_head_prefix: str | None, quant
         hint = "start from a reward model of one number, or from a causal language model"
         raise RunError(f"the head of {path} has another shape than one number for each token", hint) from error
     _judge_head(path, model, loader, value_head_prefix)
+    if value_head_prefix is not None:
+        # transformers would turn the renaming round when it saves, and only OpenRLHF could load the result.
+        kept = [one for one in model._weight_conversions if f"{HEAD}." not in one.target_patterns]
+        model._weight_conversions = kept
     return model
 
 
