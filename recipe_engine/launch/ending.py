@@ -9,8 +9,8 @@ import signal
 import sys
 from pathlib import Path
 
-from recipe_engine.checkpoints import newest_whole
 from recipe_engine.algorithms import algorithm
+from recipe_engine.checkpoints import newest_whole
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.paths import shorten
 from recipe_engine.launch.supervise import EXIT_INTERRUPTED, EXIT_TERMINATED
