@@ -43,15 +43,23 @@ def test_every_argument_is_one_of_the_trl_config_and_has_an_origin(file: Path) -
     assert checked.document is not None
     made = compile_recipe(checked.recipe, checked.document, Options())
     assert made.run.arguments.keys() <= trl_arguments(made.run.config).keys()
-    assert made.origins.keys() == made.run.arguments.keys()
+    assert made.origins.keys() == made.run.arguments.keys() | algorithm(made.run.algorithm).own_settings
     assert "recipe" not in made.origins.values()
     assert all(made.origins.values())
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_setting_of_an_algorithm_is_an_argument_of_its_trl_config(name: str) -> None:
+def test_what_an_algorithm_does_not_read_is_an_argument_of_its_trl_config_and_no_setting(name: str) -> None:
     chosen = algorithm(name)
-    assert chosen.settings.model_fields.keys() <= trl_arguments(chosen.config).keys()
+    assert chosen.unused <= trl_arguments(chosen.config).keys()
+    assert not chosen.unused & chosen.settings.model_fields.keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_of_an_algorithm_is_an_argument_of_its_trl_config_or_given_to_the_trainer(name: str) -> None:
+    chosen = algorithm(name)
+    arguments = chosen.settings.model_fields.keys() & trl_arguments(chosen.config).keys()
+    assert arguments | chosen.own_settings == chosen.settings.model_fields.keys()
 
 
 def test_compiling_opens_and_writes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
