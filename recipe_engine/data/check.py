@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -13,6 +14,7 @@ from recipe_engine.data.errors import DataError, RowError
 from recipe_engine.data.files import read_rows
 from recipe_engine.data.location import locate
 from recipe_engine.data.rows import Converter, converter_for
+from recipe_engine.data.steps import StepTokens
 from recipe_engine.data.thoughts import holds_thoughts
 from recipe_engine.recipe.data import DataBlock, DatasetEntry, RowShape
 from recipe_engine.recipe.thinking import ThinkingBlock
@@ -31,6 +33,10 @@ class DatasetReport:
     converter: Converter | None = None
     invalid: list[RowError] = field(default_factory=list)
     invalid_count: int = 0
+    bad_answers: int = 0
+    """Rows whose column ``label`` is false, where the algorithm does not read it."""
+    labels: Counter[bool] = field(default_factory=Counter)
+    """How many answers are labelled good (true) and bad (false), where they are labelled."""
 
 
 def local_rows(entry: DatasetEntry) -> Iterator[Row] | None:
@@ -62,6 +68,7 @@ def open_rows(
     data: DataBlock,
     shapes: Collection[RowShape],
     thinking: ThinkingBlock | None = None,
+    steps: StepTokens | None = None,
 ) -> tuple[Converter, Iterator[Row]]:
     """Look at the first row to find the converter; give it back together with all rows.
 
@@ -73,7 +80,7 @@ def open_rows(
     first = next(rows, None)
     if first is None:
         raise DataError("D406", "it holds no rows")
-    converter = converter_for(entry, data, shapes, list(first), thinking)
+    converter = converter_for(entry, data, shapes, list(first), thinking, steps)
     if thinking is None and converter.shape != "prompt":
         converter = replace(converter, unread_thoughts=holds_thoughts(entry, first))
     rows = chain([first], rows)
@@ -96,6 +103,7 @@ def check_dataset(
     shapes: Collection[RowShape],
     limit: int | None = None,
     thinking: ThinkingBlock | None = None,
+    steps: StepTokens | None = None,
 ) -> DatasetReport | None:
     """Read and convert the rows of a local dataset (at most ``limit``); none where it is not local.
 
@@ -106,13 +114,13 @@ def check_dataset(
     if raw is None:
         return None
     report = DatasetReport()
-    report.converter, rows = open_rows(raw, entry, data, shapes, thinking)
+    report.converter, rows = open_rows(raw, entry, data, shapes, thinking, steps)
     for number, row in enumerate(islice(rows, limit), start=1):
         report.rows = number
         if entry.max_samples is not None and number > entry.max_samples and not data.shuffle:
             continue
         try:
-            report.converter.convert(row)
+            converted = report.converter.convert(row)
         except RowError as error:
             report.invalid_count += 1
             error.row = number
@@ -120,6 +128,14 @@ def check_dataset(
                 report.invalid.append(error)
         else:
             report.used += 1
+            report.bad_answers += is_bad_answer(row, report.converter)
+            if "label" in converted:
+                report.labels[converted["label"]] += 1
     if entry.max_samples is not None:
         report.used = min(report.used, entry.max_samples)
     return report
+
+
+def is_bad_answer(row: Row, converter: Converter) -> bool:
+    """Whether a row that is trained on as a demonstration is labelled as a bad one."""
+    return converter.shape in {"messages", "prompt_completion"} and row.get("label") is False

@@ -204,6 +204,91 @@ Passes:
       per_device_train_batch_size: 8
       gradient_accumulation_steps: 1
 """,
+    """D415 scores-without-threshold (error)
+
+KTO reads from each row whether its answer is good: true or false, 1 or 0. This column holds other numbers, so scores,
+and only you can say from which score on an answer is good: label_threshold. Training says how many answers are then
+good and how many bad.
+
+Fails:
+    # beside: rows.jsonl {"prompt": "2 + 2?", "completion": "4", "score": 8.5}
+    data:
+      datasets:
+        - name: rows.jsonl
+          label_column: score
+    training:
+      algorithm: kto
+Passes:
+    # beside: rows.jsonl {"prompt": "2 + 2?", "completion": "4", "score": true}
+    data:
+      datasets:
+        - name: rows.jsonl
+          label_column: score
+    training:
+      algorithm: kto
+""",
+    """D416 one-label (warning)
+
+Every answer of a dataset for KTO is labelled good, or every one bad. Unless another dataset brings the other kind, the
+model learns only to say these answers more often, or less often than the reference; it has nothing to tell apart.
+
+Fails:
+    # beside: rows.json [{"prompt": "2 + 2?", "completion": "4", "label": true}]
+    data:
+      datasets:
+        - name: rows.json
+    training:
+      algorithm: kto
+Passes:
+    # beside: rows.json [{"prompt": "a", "completion": "b", "label": 1}, {"prompt": "a", "completion": "c", "label": 0}]
+    data:
+      datasets:
+        - name: rows.json
+    training:
+      algorithm: kto
+""",
+    """D417 bad-answers-as-demonstrations (warning)
+
+The rows have a column `label` that is false in some of them, which marks their answers as bad, as data for KTO does.
+Supervised fine-tuning does not read it: it would teach the bad answers like the good ones.
+
+Fails:
+    # beside: rows.jsonl {"prompt": "2 + 2?", "completion": "5", "label": false}
+    data:
+      datasets:
+        - name: rows.jsonl
+    training:
+      algorithm: sft
+Passes:
+    # beside: rows.jsonl {"prompt": "2 + 2?", "completion": "4", "label": true}
+    data:
+      datasets:
+        - name: rows.jsonl
+    training:
+      algorithm: sft
+""",
+    """D418 kto-weights (warning)
+
+The good and the bad answers should weigh about the same: the KTO paper (arXiv 2402.01306, section 4.2) advises that
+desirable_weight times the number of good answers be from 1 to 4/3 times undesirable_weight times that of bad ones.
+
+Fails:
+    data:
+      datasets:
+        - name: builtin/unpaired
+    training:
+      algorithm: kto
+      desirable_weight: 3.0
+Passes:
+    data:
+      datasets:
+        - name: builtin/unpaired
+
+    training:
+      algorithm: kto
+      desirable_weight: 1.0
+      undesirable_weight: 1.0
+""",
 )
 
 CODES: dict[str, str] = {text[:4]: text for text in _TEXTS}

@@ -10,13 +10,15 @@ from recipe_engine.recipe.data import DatasetEntry, RowFormat, RowShape
 # What each format can become, best first.
 SHAPES: dict[RowFormat, tuple[RowShape, ...]] = {
     "text": ("text",),
-    "messages": ("messages", "prompt"),
-    "sharegpt": ("messages", "preference"),
-    "alpaca": ("prompt_completion",),
-    "prompt_completion": ("prompt_completion",),
+    "messages": ("messages", "unpaired", "prompt"),
+    "sharegpt": ("messages", "unpaired", "preference", "preference_margin"),
+    "alpaca": ("prompt_completion", "unpaired"),
+    "prompt_completion": ("prompt_completion", "unpaired"),
     "thought_response": ("prompt_completion",),
-    "preference": ("preference",),
+    "preference": ("preference", "preference_margin"),
     "prompt": ("prompt",),
+    "stepwise": ("stepwise",),
+    "step_labels": ("stepwise",),
 }
 # The columns each format needs: (key of the dataset's entry, default name).
 COLUMNS: dict[RowFormat, tuple[tuple[str, str], ...]] = {
@@ -32,6 +34,14 @@ COLUMNS: dict[RowFormat, tuple[tuple[str, str], ...]] = {
     ),
     "preference": (("chosen_column", "chosen"), ("rejected_column", "rejected")),
     "prompt": (("prompt_column", "prompt"),),
+    "stepwise": (("prompt_column", "prompt"), ("completion_column", "completions"), ("label_column", "labels")),
+    "step_labels": (("prompt_column", "input"), ("label_column", "label")),
+}
+# The columns that a shape needs beside those of the format.
+OF_SHAPES: dict[RowShape, tuple[tuple[str, str], ...]] = {
+    "preference": COLUMNS["preference"],
+    "preference_margin": COLUMNS["preference"],
+    "unpaired": (("label_column", "label"),),
 }
 # Columns that a format reads where they are there.
 OPTIONAL: dict[RowFormat, tuple[str, ...]] = {
@@ -45,18 +55,22 @@ OPTIONAL: dict[RowFormat, tuple[str, ...]] = {
     "preference": ("prompt_column", "messages_column", "chosen_thought_column", "rejected_thought_column"),
     "prompt": ("answer_column",),
 }
+# Columns that a shape reads where they are there.
+OPTIONAL_OF_SHAPES: dict[RowShape, tuple[str, ...]] = {"preference_margin": ("margin_column",)}
 NAMING = tuple(name for name in DatasetEntry.model_fields if name.endswith("_column"))
 """Keys of a dataset's entry that name a column."""
 # The order in which formats are looked for: the more telling columns first.
 ORDER: tuple[RowFormat, ...] = (
     "preference",
     "thought_response",
+    "stepwise",
     "messages",
     "sharegpt",
     "prompt_completion",
     "alpaca",
     "text",
     "prompt",
+    "step_labels",
 )
 
 
@@ -106,21 +120,22 @@ def find_format(entry: DatasetEntry, columns: Collection[str], shapes: Collectio
     if not fitting:
         raise _no_format(entry, columns, shapes)
     for name in fitting:
-        if set(given) <= _read_by(name):
+        if set(given) <= _read_by(name, shapes):
             return name
-    unread = next(setting for setting in given if setting not in _read_by(fitting[0]))
+    unread = next(setting for setting in given if setting not in _read_by(fitting[0], shapes))
     message = f"its rows are of format {fitting[0]}, which has no use for `{unread}`"
     raise DataError("D404", message, setting=unread, hint="remove it, or name the format that is meant: format: ...")
 
 
 def _needed(name: RowFormat, shapes: Collection[RowShape]) -> tuple[tuple[str, str], ...]:
     """The columns that a format needs to become a row of the shape at hand."""
-    responses = COLUMNS["preference"] if shape_of(name, shapes) == "preference" and name != "preference" else ()
-    return (*COLUMNS[name], *responses)
+    of_shape = OF_SHAPES.get(shape_of(name, shapes), ())
+    return (*COLUMNS[name], *(column for column in of_shape if column not in COLUMNS[name]))
 
 
-def _read_by(name: RowFormat) -> set[str]:
-    return {setting for setting, _ in COLUMNS[name]} | set(OPTIONAL.get(name, ()))
+def _read_by(name: RowFormat, shapes: Collection[RowShape]) -> set[str]:
+    optional = (*OPTIONAL.get(name, ()), *OPTIONAL_OF_SHAPES.get(shape_of(name, shapes), ()))
+    return {setting for setting, _ in _needed(name, shapes)} | set(optional)
 
 
 def _missing(column: str, columns: Collection[str], setting: str, hint: str | None = None) -> MissingColumnError:

@@ -1,4 +1,5 @@
-"""Makers: how each format's rows become rows of a shape. A new format is a function here and a line in ``MAKERS``."""
+"""Makers: how each format's rows become rows of a shape. A new format is a function here and a line in ``MAKERS``, or
+in ``STEP_MAKERS`` for rows whose steps are marked by tokens that the algorithm names."""
 
 from __future__ import annotations
 
@@ -18,7 +19,9 @@ from recipe_engine.data.cells import (
 from recipe_engine.data.errors import RowError
 from recipe_engine.data.formats import column_of
 from recipe_engine.data.messages import Message, messages_of, system_of, with_system_column
-from recipe_engine.data.preference import make_preference
+from recipe_engine.data.preference import make_preference, make_preference_margin
+from recipe_engine.data.steps import StepTokens, make_step_labels, make_stepwise
+from recipe_engine.data.unpaired import unpaired
 from recipe_engine.recipe.data import DatasetEntry, RowFormat, RowShape
 
 
@@ -106,15 +109,33 @@ def _for_rewards(entry: DatasetEntry, row: Row, prompt_column: str) -> Row:
     return {name: row[name] for name in names if name != prompt_column}
 
 
-MAKERS: dict[tuple[RowFormat, RowShape], Callable[[DatasetEntry, Row], Row]] = {
+Make = Callable[[DatasetEntry, Row], Row]
+
+
+def _labelled(make: Make) -> Make:
+    """The rows of another maker, each with the label that says whether its answer is good."""
+    return lambda entry, row: unpaired(entry, row, make(entry, row))
+
+
+MAKERS: dict[tuple[RowFormat, RowShape], Make] = {
     ("text", "text"): _make_text,
     ("messages", "messages"): _make_messages,
+    ("messages", "unpaired"): _labelled(_make_messages),
     ("messages", "prompt"): _make_prompt_from_messages,
     ("sharegpt", "messages"): _make_messages,
+    ("sharegpt", "unpaired"): _labelled(_make_messages),
     ("sharegpt", "preference"): make_preference,
+    ("sharegpt", "preference_margin"): make_preference_margin,
     ("alpaca", "prompt_completion"): _make_alpaca,
+    ("alpaca", "unpaired"): _labelled(_make_alpaca),
     ("prompt_completion", "prompt_completion"): _make_prompt_completion,
     ("thought_response", "prompt_completion"): _make_thought_response,
+    ("prompt_completion", "unpaired"): _labelled(_make_prompt_completion),
     ("preference", "preference"): make_preference,
+    ("preference", "preference_margin"): make_preference_margin,
     ("prompt", "prompt"): _make_prompt,
+}
+STEP_MAKERS: dict[RowFormat, Callable[[DatasetEntry, Row, StepTokens], Row]] = {
+    "stepwise": make_stepwise,
+    "step_labels": make_step_labels,
 }

@@ -9,6 +9,7 @@ from recipe_engine.algorithms.base import Algorithm
 from recipe_engine.algorithms.batch import Argument, batch_of, round_of, rows_needed
 from recipe_engine.data.check import DatasetReport, check_dataset
 from recipe_engine.data.errors import DataError
+from recipe_engine.data.steps import StepTokens
 from recipe_engine.recipe.data import DataBlock, DatasetEntry, RowShape
 from recipe_engine.recipe.thinking import ThinkingBlock
 
@@ -27,13 +28,14 @@ def count_rows(
     shapes: Collection[RowShape],
     limit: int | None = None,
     thinking: ThinkingBlock | None = None,
+    steps: StepTokens | None = None,
 ) -> tuple[RowCount, ...]:
     """Read every local dataset, at most ``limit`` rows of each.
 
     Raises:
         DataError: one cannot be read or used; the message names it.
     """
-    return tuple(RowCount(entry, _report(entry, data, shapes, limit, thinking)) for entry in entries)
+    return tuple(RowCount(entry, _report(entry, data, shapes, limit, thinking, steps)) for entry in entries)
 
 
 def _report(
@@ -42,9 +44,10 @@ def _report(
     shapes: Collection[RowShape],
     limit: int | None,
     thinking: ThinkingBlock | None,
+    steps: StepTokens | None,
 ) -> DatasetReport | None:
     try:
-        return check_dataset(entry, data, shapes, limit, thinking)
+        return check_dataset(entry, data, shapes, limit, thinking, steps)
     except DataError as error:
         if error.code == "D408":  # its reader is not installed, so its rows are not known
             return None
@@ -140,6 +143,7 @@ def demand_enough_rows(
     argument: Argument,
     processes: int,
     thinking: ThinkingBlock | None = None,
+    steps: StepTokens | None = None,
 ) -> None:
     """Check that the local datasets make at least one step, reading no more of them than that takes.
 
@@ -151,8 +155,8 @@ def demand_enough_rows(
     if is_random(entries, data):
         return
     needed = rows_needed(argument, processes, algorithm.sampling == "groups")
-    few = mixed_rows(count_rows(entries, data, algorithm.shapes, 4 * needed, thinking), data)
+    few = mixed_rows(count_rows(entries, data, algorithm.shapes, 4 * needed, thinking, steps), data)
     if few is not None and few < needed:
-        rows = mixed_rows(count_rows(entries, data, algorithm.shapes, None, thinking), data)
+        rows = mixed_rows(count_rows(entries, data, algorithm.shapes, None, thinking, steps), data)
         if rows is not None:
             demand_rows(rows, algorithm, argument, processes)

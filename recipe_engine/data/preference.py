@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from recipe_engine.data.cells import (
     RESPONDING,
     Prompt,
@@ -53,6 +55,19 @@ def make_preference(entry: DatasetEntry, row: Row) -> Row:
             "rejected": continuation(rejected, prompt, rejected_column),
         }
     return {**made, **template_arguments(row)}
+
+
+def make_preference_margin(entry: DatasetEntry, row: Row) -> Row:
+    """Make the row with its ``margin``: by how much the chosen response should score higher; none where it has none.
+
+    Raises:
+        RowError: as ``make_preference``; or the margin is no number.
+    """
+    column = column_of(entry, "margin_column", "margin")
+    margin = row.get(column)
+    if column in row and (isinstance(margin, bool) or not isinstance(margin, int | float) or not math.isfinite(margin)):
+        raise RowError(column, "is missing" if margin is None else f"is {type(margin).__name__}, not a number")
+    return {**make_preference(entry, row), "margin": margin}
 
 
 def _prompt_before(entry: DatasetEntry, row: Row) -> Prompt | None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from recipe_engine.data.cells import Row, as_messages, text_of
 from recipe_engine.data.errors import DataError, MissingColumnError, RowError
 from recipe_engine.data.formats import find_format, shape_of
-from recipe_engine.data.makers import MAKERS
+from recipe_engine.data.makers import MAKERS, STEP_MAKERS
 from recipe_engine.data.messages import Message, is_conversation
+from recipe_engine.data.steps import StepTokens
 from recipe_engine.data.templates import placeholders, render
 from recipe_engine.data.thoughts import with_thoughts
 from recipe_engine.recipe.data import DataBlock, DatasetEntry, RowFormat, RowShape
@@ -44,8 +45,11 @@ def converter_for(
     shapes: Collection[RowShape],
     columns: Collection[str],
     thinking: ThinkingBlock | None = None,
+    steps: StepTokens | None = None,
 ) -> Converter:
     """The converter for a dataset whose rows have these columns; thoughts are rendered as ``thinking`` says.
+
+    Rows with labelled steps need their tokens.
 
     Raises:
         DataError: no format fits the columns, or a template names a column that is not there.
@@ -66,11 +70,19 @@ def converter_for(
         return Converter(None, "text", lambda row: {"text": _rendered("system_prompt", data, visible(row))})
     found = find_format(entry, columns, shapes)
     shape = shape_of(found, shapes)
-    if shape == "text":
+    if entry.label_threshold is not None and shape != "unpaired":
+        message = "scores become labels for kto alone"
+        raise DataError("D404", message, setting="label_threshold", hint="remove it")
+    if shape == "text" or found == "step_labels":
         _demand_no_chat(data)
         _demand_no_thoughts(entry, thinking)
     if shape == "prompt":
         _demand_names_for_rewards(columns if allowed is None else [name for name in columns if name in allowed])
+    if found in STEP_MAKERS:
+        if steps is None:
+            raise AssertionError("rows with labelled steps are read with the tokens that mark them")
+        make_steps = STEP_MAKERS[found]
+        return Converter(found, shape, lambda row: _with_templates(make_steps(entry, row, steps), data, visible(row)))
     make = MAKERS[found, shape]
     return Converter(
         found,
@@ -98,7 +110,7 @@ def _demand_template_columns(entry: DatasetEntry, data: DataBlock, columns: Coll
 
 
 def _demand_no_chat(data: DataBlock) -> None:
-    for key in ("system_prompt", "wrap_in_chat"):
+    for key in ("system_prompt", "user_prompt", "wrap_in_chat"):
         if getattr(data, key):
             message = f"its rows are plain text, and data.{key} needs rows with a prompt or messages"
             hint = (

@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from recipe_engine.algorithms import algorithm
 from recipe_engine.checkpoints import newest_whole
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.paths import shorten
@@ -52,6 +53,8 @@ def try_command(run: CompiledRun) -> str:
     chat = has_chat_template(folder) and run.algorithm != "cpt"
     prompt = '[{"role": "user", "content": input("you: ")}]' if chat else 'input("text: ")'
     remote_code = ", trust_remote_code=True" if run.model.trust_remote_code else ""
+    if algorithm(run.algorithm).task == "sequence_classification":
+        return shlex.join([shorten(sys.executable), "-c", _judge_code(folder, chat, remote_code)])
     code = (
         "from transformers import pipeline; "
         f'made = pipeline("text-generation", {_literal(shorten(folder))}{remote_code})'
@@ -59,6 +62,18 @@ def try_command(run: CompiledRun) -> str:
         'print(made[0]["generated_text"])'
     )
     return shlex.join([shorten(sys.executable), "-c", code])
+
+
+def _judge_code(folder: Path, chat: bool, remote_code: str) -> str:
+    """Python code that scores an answer. Without a pad token the last token is read, also where padding is its end."""
+    asked, answered = 'input("you: ")', 'input("answer: ")'
+    messages = f'[{{"role": "user", "content": {asked}}}, {{"role": "assistant", "content": {answered}}}]'
+    text = f"judge.tokenizer.apply_chat_template({messages}, tokenize=False)" if chat else f"{asked} + {answered}"
+    return (
+        "from transformers import pipeline; "
+        f'judge = pipeline("text-classification", {_literal(shorten(folder))}, function_to_apply="none"{remote_code}); '
+        f"judge.model.config.pad_token_id = None; print(judge({text}))"
+    )
 
 
 def has_chat_template(folder: Path) -> bool:

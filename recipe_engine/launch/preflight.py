@@ -13,6 +13,7 @@ from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.errors import DataError
 from recipe_engine.data.location import locate
 from recipe_engine.data.mixture import count_rows, demand_enough_rows
+from recipe_engine.data.steps import step_tokens
 from recipe_engine.launch.errors import LaunchError, install_hint
 from recipe_engine.launch.gpus import demand_gpus
 from recipe_engine.launch.paths import shorten
@@ -24,7 +25,7 @@ from recipe_engine.recipe.rewards import FunctionReward
 _FIRST_ROWS = 20
 _QUICKSTART = "quickstart-"
 _BUILTIN_TEMPLATES = {"chatml"}
-_BUILTIN_MODELS = {"builtin/tiny-chat"}
+_BUILTIN_MODELS = ("builtin/tiny-chat", "builtin/tiny-reward")
 
 
 def preflight(run: CompiledRun, overwrite: bool) -> None:
@@ -141,11 +142,12 @@ def remote_code_not_allowed(run: CompiledRun, what: str) -> LaunchError:
 
 
 def _demand_data(run: CompiledRun) -> None:
-    chosen = algorithm(run.algorithm)
+    chosen, steps = algorithm(run.algorithm), step_tokens(run.settings)
     entries = [*run.data.datasets, *run.data.eval_datasets]
-    for count in count_rows(entries, run.data, chosen.shapes, _FIRST_ROWS, run.thinking):
+    for count in count_rows(entries, run.data, chosen.shapes, _FIRST_ROWS, run.thinking, steps):
         if count.report is not None and count.report.invalid and run.data.invalid_rows == "error":
             error = count.report.invalid[0]
             hint = error.hint or "mend the row, or write data.invalid_rows: drop to leave such rows out and count them"
             raise DataError(error.code, f"{count.entry.name}, row {error.row}: {error.message}", hint=hint)
-    demand_enough_rows(run.data.datasets, run.data, chosen, partial(argument_of, run), run.processes, run.thinking)
+    argument = partial(argument_of, run)
+    demand_enough_rows(run.data.datasets, run.data, chosen, argument, run.processes, run.thinking, steps)

@@ -9,10 +9,12 @@ from recipe_engine.algorithms import algorithm
 from recipe_engine.data.check import DatasetReport, check_dataset
 from recipe_engine.data.errors import DataError, RowError
 from recipe_engine.data.mixture import RowCount, demand_rows, is_random, mixed_rows
+from recipe_engine.data.steps import step_tokens
 from recipe_engine.diagnostics import Diagnostic, Severity
 from recipe_engine.diagnostics.redact import redact
 from recipe_engine.lint import Checked
 from recipe_engine.lint.allow import without_allowed
+from recipe_engine.lint.facts import first_given
 from recipe_engine.lint.report import shown
 from recipe_engine.lint.rule import Context
 from recipe_engine.lint.rules import thoughts_unread
@@ -20,6 +22,8 @@ from recipe_engine.recipe.data import DatasetEntry
 from recipe_engine.recipe.root import Recipe
 from recipe_engine.source import Document, Path
 
+KTO_BALANCE = (1.0, 4 / 3)
+"""From and to: how many times as much the good answers together should weigh as the bad ones."""
 MAX_MESSAGE = 500
 """Characters: a message may quote a row, and rows can be long."""
 
@@ -41,6 +45,7 @@ def check_data(checked: Checked, gpus: int | None = None) -> list[Diagnostic]:
             if key == "datasets":
                 counts.append(RowCount(entry, report))
     if not any(diagnostic.severity == "error" for diagnostic in found):
+        found += _check_weights(Context(checked.recipe, checked.document, gpus), counts)
         found += _check_number(Context(checked.recipe, checked.document, gpus), counts)
     return without_allowed(found, checked.texts)
 
@@ -56,6 +61,25 @@ def _check_number(context: Context, counts: list[RowCount]) -> Iterator[Diagnost
     except DataError as error:
         span = context.document.value_span(("data", "datasets"))
         yield Diagnostic(error.code, "error", error.message, span, error.hint)
+
+
+def _check_weights(context: Context, counts: list[RowCount]) -> Iterator[Diagnostic]:
+    """Whether good and bad answers weigh about as much, as the KTO paper (arXiv 2402.01306, section 4.2) advises."""
+    reports = [count.report for count in counts if count.report is not None]
+    good, bad = (sum(report.labels[label] for report in reports) for label in (True, False))
+    if context.algorithm.name != "kto" or len(reports) < len(counts) or not good or not bad:
+        return
+    desirable, undesirable = context.argument("desirable_weight"), context.argument("undesirable_weight")
+    low, high = KTO_BALANCE
+    if low * 0.99 <= desirable * good / (undesirable * bad) <= high * 1.01:
+        return
+    first = [undesirable * bad * share / good for share in KTO_BALANCE]
+    span = context.document.value_span(
+        first_given(context, ("training", "desirable_weight"), ("training", "algorithm"))
+    )
+    message = f"{good} good answers of weight {desirable:g} stand against {bad} bad ones of weight {undesirable:g}"
+    hint = f"write desirable_weight: from {first[0]:.3g} to {first[1]:.3g}, or change undesirable_weight the other way"
+    yield Diagnostic("D418", "warning", message, span, hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +104,8 @@ class _Dataset:
 def _check(dataset: _Dataset, entry: DatasetEntry, recipe: Recipe) -> DatasetReport | None:
     shapes = algorithm(recipe.training.algorithm).shapes
     try:
-        report = check_dataset(entry, recipe.data, shapes, thinking=recipe.thinking)
+        steps = step_tokens(recipe.settings.model_dump())
+        report = check_dataset(entry, recipe.data, shapes, thinking=recipe.thinking, steps=steps)
     except DataError as error:
         severity: Severity = "note" if error.code == "D408" else "error"
         dataset.add(error.code, severity, f": {error.message}", error.setting, error.hint)
@@ -96,6 +121,14 @@ def _check(dataset: _Dataset, entry: DatasetEntry, recipe: Recipe) -> DatasetRep
         dataset.add("L367", "warning", message, hint=thoughts_unread.HINT)
     drop = recipe.data.invalid_rows == "drop"
     _add_invalid_rows(dataset, entry, report, drop)
+    if report.bad_answers:
+        message = f": {report.bad_answers} of {report.rows} rows have label: false, and {recipe.training.algorithm} "
+        hint = "write algorithm: kto, which reads the label; or leave the bad answers out of the data"
+        dataset.add("D417", "warning", f"{message}would learn their bad answers like the good ones", hint=hint)
+    if len(report.labels) == 1:
+        which = "good" if report.labels[True] else "bad"
+        hint = "look at label_threshold, if these are scores; where there are only good answers, sft learns from them"
+        dataset.add("D416", "warning", f": every answer is labelled {which}", "label_column", hint)
     if drop and not report.used:
         dataset.add("D406", "error", f": not one of its {report.rows} rows can be used")
     return report

@@ -54,6 +54,8 @@ FOREIGN_ALGORITHMS = {
     "cdpo": "conservative DPO is dpo with label_smoothing above 0",
     "gpo": "GPO is not supported",
     "rpo": "RPO is not supported; dpo with loss_type: [sigmoid, sft] is close to it",
+    "rm": "a reward model is algorithm: reward_model here",
+    "prm": "a process reward model is algorithm: process_reward here",
     "pt": "pre-training on plain text is called cpt here",
 }
 

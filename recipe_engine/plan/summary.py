@@ -13,6 +13,7 @@ from recipe_engine.algorithms.batch import batch_of, round_of
 from recipe_engine.compile import Compilation, file_name_of
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.mixture import RowCount, count_rows, demand_rows, is_random, mixed_rows
+from recipe_engine.data.steps import step_tokens
 from recipe_engine.plan.steps import argument_of, drops_overlong_rows, steps_of
 from recipe_engine.schemas import trl_arguments
 
@@ -27,8 +28,9 @@ def plan_as_data(compilation: Compilation, command: list[str]) -> Plan:
     """
     run = compilation.run
     chosen = algorithm(run.algorithm)
-    counts = count_rows(run.data.datasets, run.data, chosen.shapes, None, run.thinking)
-    evaluation = count_rows(run.data.eval_datasets, run.data, chosen.shapes, None, run.thinking)
+    tokens = step_tokens(run.settings)
+    counts = count_rows(run.data.datasets, run.data, chosen.shapes, None, run.thinking, tokens)
+    evaluation = count_rows(run.data.eval_datasets, run.data, chosen.shapes, None, run.thinking, tokens)
     rows = mixed_rows(counts, run.data)
     if rows is not None and not is_random(run.data.datasets, run.data):
         demand_rows(rows, chosen, partial(argument_of, run), run.processes)

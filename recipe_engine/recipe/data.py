@@ -9,10 +9,28 @@ from pydantic import Field
 from recipe_engine.recipe.base import Block
 
 RowFormat = Literal[
-    "text", "messages", "prompt_completion", "alpaca", "sharegpt", "thought_response", "preference", "prompt"
+    "text",
+    "messages",
+    "prompt_completion",
+    "alpaca",
+    "sharegpt",
+    "thought_response",
+    "preference",
+    "prompt",
+    "stepwise",
+    "step_labels",
 ]
 Mixing = Literal["concatenate", "interleave_under", "interleave_over", "interleave_once"]
-RowShape = Literal["text", "messages", "prompt_completion", "preference", "prompt"]
+RowShape = Literal[
+    "text",
+    "messages",
+    "prompt_completion",
+    "preference",
+    "preference_margin",
+    "unpaired",
+    "prompt",
+    "stepwise",
+]
 """What a row is once its columns are read. Prompts and responses are strings, or lists of chat messages."""
 OverlongRows = Literal["drop", "error", "left", "right"]
 
@@ -36,9 +54,10 @@ class DatasetEntry(Block):
     messages_column: str | None = None
     """Column of chat messages (default ``messages``; for sharegpt ``conversations``)."""
     prompt_column: str | None = None
-    """Column of the prompt (default ``prompt``; for alpaca ``instruction``)."""
+    """Column of the prompt (default ``prompt``; for alpaca ``instruction``; for step_labels ``input``)."""
     completion_column: str | None = None
-    """Column of the completion (default ``completion``; for alpaca ``output``, for thought_response ``response``)."""
+    """Column of the completion (default ``completion``; for alpaca ``output``, for thought_response ``response``; for
+    stepwise, a list: ``completions``)."""
     chosen_column: str | None = None
     """Column of the preferred response (default ``chosen``)."""
     rejected_column: str | None = None
@@ -52,6 +71,14 @@ class DatasetEntry(Block):
     """Column of the thought before the rejected response (default ``rejected_thought``)."""
     thoughts: Literal["required", "optional"] = "required"
     """With a ``thinking`` block: whether a row whose response has no thought is invalid, or is trained as it stands."""
+    margin_column: str | None = None
+    """Column of a number by which the chosen response should be better, for reward_model (default ``margin``, where
+    there is one)."""
+    label_column: str | None = None
+    """Column of labels: of the answer for kto (default ``label``), of its steps for process_reward (default ``label``;
+    for stepwise ``labels``)."""
+    label_threshold: float | None = None
+    """Score from which on an answer is good, for kto on a column of scores. Without it, labels are booleans, 0 or 1."""
     answer_column: str | None = None
     """Column of the reference answer that rewards compare with (default ``answer``)."""
     dataset_columns: list[str] | None = None

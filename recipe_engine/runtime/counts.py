@@ -26,6 +26,10 @@ class DatasetCounts:
     reshaped_prompts: int = 0
     unread_thoughts: str | None = None
     """Where the rows hold thoughts that no ``thinking`` block renders."""
+    desirable: int = 0
+    """Of those used, the ones whose answer is labelled good."""
+    bad_answers: int = 0
+    """Of those used, the ones whose answer is labelled bad where nothing reads the label."""
     lengths: list[int] = field(default_factory=list, repr=False)
     """Tokens of every row before any cut (of prompts, where only those are given)."""
 
@@ -37,6 +41,8 @@ class Outcome:
     fitted: Fitted | None = None
     reshaped_prompt: bool = False
     """Whether the prompt alone is tokenized otherwise than before its response."""
+    bad_answer: bool = False
+    """Whether it is labelled as a bad answer, and trained on as a demonstration."""
     invalid: str | None = None
     refused: str | None = None
     """Over a limit, where the recipe calls that an error."""
@@ -55,6 +61,8 @@ def tally(counts: DatasetCounts, outcome: Outcome) -> Row | None:
         return None
     counts.overlong_cut += outcome.fitted.cut
     counts.reshaped_prompts += outcome.reshaped_prompt
+    counts.bad_answers += outcome.bad_answer
+    counts.desirable += outcome.fitted.row.get("label") is True
     counts.used += 1
     return outcome.fitted.row
 
@@ -62,6 +70,10 @@ def tally(counts: DatasetCounts, outcome: Outcome) -> Row | None:
 def describe(count: DatasetCounts) -> str:
     """The counts in words."""
     parts = [f"{count.read} rows read", f"{count.used} used"]
+    if count.shape == "unpaired":
+        parts.append(f"{count.desirable} desirable and {count.used - count.desirable} undesirable")
+    if count.bad_answers:
+        parts.append(f"{count.bad_answers} labelled false, which are learned like the others (D417)")
     if count.overlong_dropped:
         share = count.overlong_dropped / max(count.read, 1)
         parts.append(f"{count.overlong_dropped} over the length limit dropped ({share:.0%})")

@@ -146,6 +146,13 @@ def _rendered(outcome: Outcome, tokenizer: PreTrainedTokenizerBase, opening: Ope
         return harmless(outcome.invalid or outcome.refused or "")
     if "labels" in row:
         return _marked(row["input_ids"], [label != IGNORED for label in row["labels"]], tokenizer)
+    if "positions" in row:
+        trained = [position in row["positions"] for position in range(len(row["input_ids"]))]
+        return f"{_marked(row['input_ids'], trained, tokenizer)}\nlabels: {row['targets']}"
+    if "completion_ids" in row:
+        prompt, completion = row["prompt_ids"], row["completion_ids"]
+        shown = _marked(prompt + completion, [False] * len(prompt) + [True] * len(completion), tokenizer)
+        return f"{'desirable' if row['label'] else 'undesirable'}: {shown}"
     if "prompt_ids" in row:
         return "\n".join(
             f"{name}: "

@@ -54,6 +54,12 @@ def fitter_for(shape: RowShape, limits: Limits) -> Fit:
     """The function that brings tokenized rows of a shape within the limits."""
     if shape == "preference":
         return lambda row: fit_preference(row, limits)
+    if shape == "preference_margin":
+        return lambda row: fit_preference(row, limits, {"margin": row["margin"]})
+    if shape == "unpaired":
+        return lambda row: fit_unpaired(row, limits)
+    if shape == "stepwise":
+        return lambda row: fit_steps(row, limits)
     if shape == "prompt":
         return lambda row: fit_prompt(row, limits)
     return lambda row: fit_sequence(row, limits)
@@ -81,8 +87,45 @@ def fit_sequence(row: Row, limits: Limits) -> Fitted:
     return Fitted({"input_ids": ids, "labels": labels}, length, cut=True)
 
 
-def fit_preference(row: Row, limits: Limits) -> Fitted:
-    """Fit a prompt and two responses. Both responses keep the same prompt.
+def fit_unpaired(row: Row, limits: Limits) -> Fitted:
+    """Fit a prompt and its labelled completion. Where a cut leaves nothing of one of them, the row is dropped."""
+    prompt, completion = row["prompt_ids"], row["completion_ids"]
+    labels = [IGNORED] * len(prompt) + completion
+    fitted = fit_sequence({"input_ids": prompt + completion, "labels": labels, "prompt_length": len(prompt)}, limits)
+    if fitted.row is None:
+        return fitted
+    ids = fitted.row["input_ids"]
+    border = sum(label == IGNORED for label in fitted.row["labels"])
+    if border == 0:
+        return Fitted(None, fitted.length)  # a completion of nothing
+    made = {"prompt_ids": ids[:border], "completion_ids": ids[border:], "label": row["label"]}
+    return Fitted(made, fitted.length, fitted.cut)
+
+
+def fit_steps(row: Row, limits: Limits) -> Fitted:
+    """Fit a solution. A cut leaves the steps whose placeholders it leaves, where something stands before them."""
+    ids, length = row["input_ids"], len(row["input_ids"])
+    if not _over(length, limits.row):
+        return Fitted(row, length)
+    if limits.overlong == "error":
+        raise OverlongError(_over_text(length, limits.row, 0, None))
+    if limits.overlong == "drop" or limits.row is None:
+        return Fitted(None, length)
+    start = length - limits.row if limits.overlong == "left" else 0
+    kept = [
+        (position - start, target)
+        for position, target in zip(row["positions"], row["targets"], strict=True)
+        if start < position < start + limits.row
+    ]
+    if not kept:
+        return Fitted(None, length)
+    positions, targets = zip(*kept, strict=True)
+    cut = {"input_ids": ids[start : start + limits.row], "positions": list(positions), "targets": list(targets)}
+    return Fitted(cut, length, cut=True)
+
+
+def fit_preference(row: Row, limits: Limits, others: Row | None = None) -> Fitted:
+    """Fit a prompt and two responses; ``others`` is kept beside them. Both responses keep the same prompt.
 
     ``right`` cuts the responses alike; where that takes all that tells them apart, the row is dropped. ``left`` cuts
     the prompt; where a response leaves no room for one, the row is dropped.
@@ -92,7 +135,7 @@ def fit_preference(row: Row, limits: Limits) -> Fitted:
     length = len(prompt) + longest
     over_prompt = limits.prompt is not None and len(prompt) > limits.prompt
     if not over_prompt and not _over(length, limits.row):
-        return Fitted(_preference(prompt, chosen, rejected), length)
+        return Fitted(_preference(prompt, chosen, rejected, others), length)
     if limits.overlong == "error":
         raise OverlongError(_over_text(length, limits.row, len(prompt), limits.prompt))
     if limits.overlong == "drop":
@@ -109,7 +152,7 @@ def fit_preference(row: Row, limits: Limits) -> Fitted:
             chosen, rejected = chosen[:room], rejected[:room]
     if chosen == rejected:
         return Fitted(None, length)
-    return Fitted(_preference(prompt, chosen, rejected), length, cut=True)
+    return Fitted(_preference(prompt, chosen, rejected, others), length, cut=True)
 
 
 def fit_prompt(row: Row, limits: Limits) -> Fitted:
@@ -122,8 +165,8 @@ def fit_prompt(row: Row, limits: Limits) -> Fitted:
     return Fitted(None, length) if limits.overlong == "drop" else Fitted(row["row"], length, cut=True)
 
 
-def _preference(prompt: list[int], chosen: list[int], rejected: list[int]) -> Row:
-    return {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}
+def _preference(prompt: list[int], chosen: list[int], rejected: list[int], others: Row | None) -> Row:
+    return {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected, **(others or {})}
 
 
 def _over(length: int, limit: int | None) -> bool:

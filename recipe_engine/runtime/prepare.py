@@ -17,9 +17,10 @@ from transformers import PreTrainedTokenizerBase
 
 from recipe_engine.algorithms import algorithm
 from recipe_engine.compiled import CompiledRun
-from recipe_engine.data.check import open_rows
+from recipe_engine.data.check import is_bad_answer, open_rows
 from recipe_engine.data.errors import DataError, RowError
 from recipe_engine.data.rows import Converter
+from recipe_engine.data.steps import step_tokens
 from recipe_engine.recipe.data import DatasetEntry, RowShape
 from recipe_engine.runtime.counts import DatasetCounts, Outcome, describe, tally
 from recipe_engine.runtime.errors import RunError
@@ -38,6 +39,11 @@ FEATURES: dict[RowShape, Features] = {
     "messages": Features({"input_ids": _IDS, "labels": _IDS}),
     "prompt_completion": Features({"input_ids": _IDS, "labels": _IDS}),
     "preference": Features({"prompt_ids": _IDS, "chosen_ids": _IDS, "rejected_ids": _IDS}),
+    "preference_margin": Features(
+        {"prompt_ids": _IDS, "chosen_ids": _IDS, "rejected_ids": _IDS, "margin": Value("float64")}
+    ),
+    "unpaired": Features({"prompt_ids": _IDS, "completion_ids": _IDS, "label": Value("bool")}),
+    "stepwise": Features({"input_ids": _IDS, "positions": _IDS, "targets": List(List(Value("float64")))}),
     "prompt": Features({COLUMN: Value("string")}),
 }
 
@@ -81,6 +87,8 @@ def prepare(
     for index, (entry, count) in enumerate(zip(entries, counts, strict=True)):
         datasets[index] = weighted(run, entry, datasets[index])
         count.used = len(datasets[index])
+        if count.shape == "unpaired":
+            count.desirable = sum(datasets[index]["label"])
         if count.used == 0:
             raise RunError(f"no row of {entry.name} is left: {describe(count)}", hint="raise its weight")
     return Prepared(mixed(run, entries, datasets), held_out, counts, tuple(prompts.columns))
@@ -112,7 +120,8 @@ def opened(run: CompiledRun, entry: DatasetEntry, cache: Path) -> tuple[Converte
         DataError: the dataset cannot be read or its columns do not fit.
     """
     shapes = algorithm(run.algorithm).shapes
-    converter, rows = open_rows(raw_rows(entry, cache), entry, run.data, shapes, run.thinking)
+    steps = step_tokens(run.settings)
+    converter, rows = open_rows(raw_rows(entry, cache), entry, run.data, shapes, run.thinking, steps)
     first_ones = entry.max_samples if not run.data.shuffle else None
     return converter, islice(rows, first_ones)
 
@@ -127,7 +136,7 @@ def outcome_function(
     run: CompiledRun, converter: Converter, tokenizer: PreTrainedTokenizerBase
 ) -> Callable[[Row], Outcome]:
     """The whole way of one raw row."""
-    tokenize = tokenizer_for(converter.shape, tokenizer, run.arguments, run.thinking)
+    tokenize = tokenizer_for(converter.shape, tokenizer, run.arguments, run.thinking, step_tokens(run.settings))
     fit = fitter_for(converter.shape, limits_of(run, converter.shape))
     checks = row_checks(run) if converter.shape == "prompt" else []
 
@@ -137,7 +146,11 @@ def outcome_function(
             for check in checks:
                 check(converted)
             tokenized = tokenize(converted)
-            return Outcome(fit(tokenized), reshaped_prompt=tokenized.get("reshaped_prompt", False))
+            return Outcome(
+                fit(tokenized),
+                reshaped_prompt=tokenized.get("reshaped_prompt", False),
+                bad_answer=is_bad_answer(row, converter),
+            )
         except RowError as error:
             return Outcome(invalid=error.message)
         except OverlongError as error:

@@ -18,6 +18,7 @@ from trl.chat_template_utils import get_training_chat_template, has_generation_m
 
 from recipe_engine.data.errors import RowError
 from recipe_engine.data.messages import Message
+from recipe_engine.data.steps import StepTokens
 from recipe_engine.recipe.data import RowShape
 from recipe_engine.recipe.thinking import ThinkingBlock
 from recipe_engine.runtime.errors import RunError
@@ -48,8 +49,9 @@ def tokenizer_for(
     tokenizer: PreTrainedTokenizerBase,
     arguments: Mapping[str, Any],
     thinking: ThinkingBlock | None = None,
+    steps: StepTokens | None = None,
 ) -> Tokenize:
-    """The function that tokenizes rows of a shape, for a trainer with these arguments.
+    """The function that tokenizes rows of a shape, for a trainer with these arguments and tokens for steps.
 
     With a ``thinking`` block, prompts are measured with the opening tag that generation begins after, and a template
     that would leave out the thoughts of responses is refused.
@@ -58,10 +60,15 @@ def tokenizer_for(
     template and the tokenizer has none.
 
     Raises:
-        RunError: ``assistant_only_loss`` is asked for, and the template cannot tell the assistant's tokens.
+        RunError: ``assistant_only_loss`` is asked for, and the template cannot tell the assistant's tokens; or a token
+            for steps is not one token of the vocabulary.
     """
-    if shape == "preference":
+    if shape in {"preference", "preference_margin"}:
         return thoughts_kept(partial(tokenize_preference, tokenizer), tokenizer, thinking)
+    if shape == "unpaired":
+        return thoughts_kept(partial(tokenize_unpaired, tokenizer), tokenizer, thinking)
+    if steps is not None:
+        return partial(tokenize_steps, tokenizer, step_ids(tokenizer, steps))
     if shape == "prompt":
         opening = thought_opener(thinking, tokenizer)
         given = arguments.get("chat_template_kwargs")
@@ -136,6 +143,19 @@ def tokenize_preference(tokenizer: PreTrainedTokenizerBase, row: Row) -> Row:
         "chosen_ids": chosen_ids[length:],
         "rejected_ids": rejected_ids[length:],
         "reshaped_prompt": length < len(prompt_ids),
+        **({"margin": row["margin"]} if "margin" in row else {}),
+    }
+
+
+def tokenize_unpaired(tokenizer: PreTrainedTokenizerBase, row: Row) -> Row:
+    """A prompt and its completion, apart, with the completion's label."""
+    made = tokenize_completion(tokenizer, row)
+    ids, length = made["input_ids"], made["prompt_length"]
+    return {
+        "prompt_ids": ids[:length],
+        "completion_ids": ids[length:],
+        "label": row["label"],
+        "reshaped_prompt": made["reshaped_prompt"],
     }
 
 
@@ -157,6 +177,64 @@ def measure_prompt(
     else:
         ids = _prompt_ids(tokenizer, prompt, {"chat_template_kwargs": template_arguments}, WHOLE)
     return {"row": row, "prompt_length": len(ids) + len(opening(ids))}
+
+
+def tokenize_steps(tokenizer: PreTrainedTokenizerBase, ids: StepIds, row: Row) -> Row:
+    """A solution with the positions of its placeholders and what is right there, but for steps without a label."""
+    targets = row["targets"]
+    if "text" in row:
+        input_ids, column = _ids(tokenizer, row["text"]), "input"
+    elif isinstance(row["prompt"], str):
+        input_ids, column = _ids(tokenizer, row["prompt"] + row["completion"]), "completions"
+    else:
+        input_ids, column = _rendered(tokenizer, row["prompt"] + row["completion"], row, WHOLE)["input_ids"], "messages"
+    positions = [position for position, token in enumerate(input_ids) if token in ids.placeholders]
+    if len(positions) != len(targets):
+        message = f"has {len(targets)} placeholders, of which {len(positions)} are tokens of their own"
+        raise RowError(column, f"{message}: another word must not touch them")
+    labelled = [(position, target) for position, target in zip(positions, targets, strict=True) if target]
+    return {
+        "input_ids": input_ids,
+        "positions": [position for position, _ in labelled],
+        "targets": [target for _, target in labelled],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class StepIds:
+    """The ids of step tokens. A placeholder may have another id after a space."""
+
+    placeholders: frozenset[int]
+    rewards: tuple[int, ...]
+
+
+def step_ids(tokenizer: PreTrainedTokenizerBase, steps: StepTokens) -> StepIds:
+    """The ids of the tokens that mark and judge steps.
+
+    Raises:
+        RunError: one of them is several tokens, or two judgements are the same token.
+    """
+    placeholder = _one_id(tokenizer, "placeholder_token", steps.placeholder)
+    spaced = _plain_ids(tokenizer, f" {steps.placeholder}")
+    rewards = tuple(_one_id(tokenizer, "reward_tokens", token) for token in steps.rewards)
+    if len(set(rewards)) < len(rewards):
+        raise RunError(f"training.reward_tokens: two of {', '.join(steps.rewards)} are the same token")
+    return StepIds(frozenset({placeholder, *(spaced if len(spaced) == 1 else [])}), rewards)
+
+
+def _one_id(tokenizer: PreTrainedTokenizerBase, setting: str, token: str) -> int:
+    ids = _plain_ids(tokenizer, token)
+    if len(ids) != 1:
+        raise RunError(
+            f"training.{setting}: {token!r} is {len(ids)} tokens of this vocabulary, and must be one",
+            hint="name one that the vocabulary has, such as a reserved special token; none is added to it",
+        )
+    return ids[0]
+
+
+def _plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+    return ids
 
 
 def shared_length(ids: list[int], others: list[int]) -> int:

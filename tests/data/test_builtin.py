@@ -21,6 +21,12 @@ COLUMNS = {
     "builtin/thoughts": {"id", "messages", "thought", "response", "source"},
     "builtin/questions": {"prompt", "answer"},
 }
+JUDGED = {
+    "builtin/unpaired": {"prompt", "completion", "label"},
+    "builtin/stepwise": {"prompt", "completions", "labels"},
+    "builtin/step-labels": {"input", "label"},
+}
+"""Datasets with wrong answers too, each with a label."""
 EVERY_SPLIT = [(name, split) for name in COLUMNS for split in builtin.SPLITS]
 
 RIGHT = {
@@ -72,7 +78,7 @@ def questions(name: str, split: str) -> set[str]:
 
 
 def test_there_is_one_dataset_for_every_shape() -> None:
-    assert builtin.names() == list(COLUMNS)
+    assert set(builtin.names()) == {*COLUMNS, *JUDGED}
 
 
 @pytest.mark.parametrize(("name", "split"), EVERY_SPLIT)
@@ -95,9 +101,41 @@ def test_no_question_is_asked_twice(name: str, split: str) -> None:
     assert len(every) == len(set(every))
 
 
+def judged(name: str, split: str) -> list[tuple[str, str, bool]]:
+    """Questions with the answers given, and whether the dataset calls them right."""
+    found = []
+    for row in builtin.rows(name, split):
+        assert set(row) == JUDGED[name]
+        match row:
+            case {"prompt": [prompt], "completion": [completion], "label": label}:
+                found.append((prompt["content"], completion["content"], label))
+            case {"completions": steps, "labels": labels}:
+                found += [(*step.split(" is "), label) for step, label in zip(steps, labels, strict=True)]
+            case {"input": text, "label": label}:
+                for line, told in zip(text.split("\n")[1:], label.split("\n")[1:], strict=True):
+                    assert line.removesuffix("#") == told[:-1]
+                    found.append((*line.removesuffix(" #").split(" is "), told[-1] == "+"))
+    return found
+
+
+@pytest.mark.parametrize(("name", "split"), [(name, split) for name in JUDGED for split in builtin.SPLITS])
+def test_a_label_says_whether_the_answer_is_right_and_half_of_them_are(name: str, split: str) -> None:
+    found = judged(name, split)
+    assert len(found) >= 100
+    assert all((answer == right_answer(question)) == label for question, answer, label in found)
+    assert sum(label for *_, label in found) == len(found) // 2
+
+
+def test_both_datasets_of_steps_hold_the_same_steps() -> None:
+    assert judged("builtin/stepwise", "train") == judged("builtin/step-labels", "train")
+
+
 def test_no_question_of_a_test_split_is_in_any_train_split() -> None:
-    trained = set().union(*(questions(name, "train") for name in COLUMNS))
-    tested = set().union(*(questions(name, "test") for name in COLUMNS))
+    def every(split: str) -> set[str]:
+        answered = {question for name in JUDGED for question, *_ in judged(name, split)}
+        return answered.union(*(questions(name, split) for name in COLUMNS))
+
+    trained, tested = every("train"), every("test")
     assert trained.isdisjoint(tested)
 
 
@@ -178,7 +216,7 @@ def test_an_unknown_dataset_is_answered_with_those_there_are(ask: Any) -> None:
     assert str(caught.value) == (
         "there is no dataset 'builtin/txt'; the embedded ones are builtin/text, builtin/conversations, "
         "builtin/completions, builtin/alpaca, builtin/sharegpt, builtin/preferences, builtin/preferences-implicit, "
-        "builtin/thoughts, builtin/questions"
+        "builtin/thoughts, builtin/unpaired, builtin/stepwise, builtin/step-labels, builtin/questions"
     )
 
 

@@ -18,6 +18,12 @@ PAIRS: list[Row] = [
     {"prompt": [user(word)], "chosen": [assistant(word * (n + 1))], "rejected": [assistant(f"not {word}")]}
     for n, word in enumerate(WORDS)
 ]
+RATED: list[Row] = [{**pair, "margin": n / 4} for n, pair in enumerate(PAIRS)]
+LABELLED: list[Row] = [
+    {"prompt": [user(word)], "completion": [assistant(word * (n + 1))], "label": n % 3 == 0}
+    for n, word in enumerate(WORDS)
+]
+STEPS: list[Row] = [{"input": f"{word} # " * (n + 1), "label": [n % 2 == 0] * (n + 1)} for n, word in enumerate(WORDS)]
 PROMPTS: list[Row] = [{"prompt": [user(word)], "answer": word} for word in WORDS[:4]]
 LENGTHS = {"rewards": [{"type": "length", "unit": "tokens", "max": 2, "slope": 9}]}
 SAMPLED = {"group": 4, "data": {"max_length": 64}, **LENGTHS}
@@ -29,6 +35,10 @@ UNFILTERED = {"oversample_factor": 1}
 CASES: dict[str, tuple[str, list[Row], dict[str, Any]]] = {
     "sft": ("sft", ANSWERED, {}),
     "dpo": ("dpo", PAIRS, {}),
+    # At the start the policy is the reference, so the KL that kto estimates from a micro-batch is 0 in each.
+    "kto": ("kto", LABELLED, {"training": {"undesirable_weight": 0.5}}),
+    "reward_model": ("reward_model", RATED, {"training": {"center_rewards_coefficient": 0.1}}),
+    "process_reward": ("process_reward", STEPS, {"training": {"placeholder_token": "#"}}),
     "grpo": ("grpo", PROMPTS, {**SAMPLED, "training": SHORT}),
     "gspo": ("gspo", PROMPTS, {**SAMPLED, "training": SHORT}),
     "ppo": ("ppo", [*PROMPTS, *MORE_PROMPTS], {**SAMPLED, "group": 1, "training": {**SHORT, **STEERED}}),

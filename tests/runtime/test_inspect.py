@@ -163,3 +163,17 @@ class TestHistogram:
 
     def test_no_row_is_no_histogram(self) -> None:
         assert histogram([], 5, "the limit") == []
+
+
+def test_labelled_answers_and_steps_are_shown_with_their_labels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for algorithm, dataset, settings, shown in (
+        ("kto", "builtin/unpaired", {}, "desirable: <|user|>"),
+        ("process_reward", "builtin/step-labels", {"placeholder_token": "#"}, "labels: [["),
+    ):
+        run = compiled(tmp_path, algorithm, {"name": dataset}, training=settings)
+        file = tmp_path / "compiled.json"
+        file.write_text(run.model_dump_json(), encoding="utf-8")
+        assert inspect_run(file, 2) == 0
+        assert shown in capsys.readouterr().out

@@ -39,6 +39,12 @@ _DATASETS = {
         "a right and a wrong conversation, whose common beginning is the prompt", shapes.preference_implicit
     ),
     "builtin/thoughts": _Dataset("chat questions with a short thought before each answer", shapes.thought_response),
+    "builtin/unpaired": _Dataset("a prompt with one answer and a label that says whether it is right", shapes.unpaired),
+    "builtin/stepwise": _Dataset("solutions of three steps, and for each step whether it is right", shapes.stepwise),
+    "builtin/step-labels": _Dataset(
+        "builtin/stepwise as text with # at the end of each step, and the same text with + or - there",
+        shapes.step_labels,
+    ),
     "builtin/questions": _Dataset(
         "prompts with their one-digit answer, for reinforcement learning; none is in another dataset's train split",
         shapes.prompt_only,

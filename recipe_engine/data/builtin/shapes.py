@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ Row = dict[str, Any]
 
 SYSTEM_PROMPT = "You answer in digits."
 _LINES_PER_DOCUMENT = 3
+_STEPS = 3
+STEP_END = "#"
+"""Stands at the end of each step in ``step_labels``."""
 
 
 def text(questions: Sequence[Question]) -> list[Row]:
@@ -93,6 +97,54 @@ def preference_implicit(questions: Sequence[Question]) -> list[Row]:
         }
         for question in questions
     ]
+
+
+def unpaired(questions: Sequence[Question]) -> list[Row]:
+    """A prompt with one answer, right in every other row, and a label that says whether it is."""
+    return [
+        {
+            "prompt": _prompt(question),
+            "completion": [_message("assistant", question.answer if number % 2 == 0 else question.wrong)],
+            "label": number % 2 == 0,
+        }
+        for number, question in enumerate(questions)
+    ]
+
+
+def stepwise(questions: Sequence[Question]) -> list[Row]:
+    """Solutions of three steps, each an answer to a question of its own, and for each step whether it is right.
+
+    Only of the two tasks that a model of this size learns fastest to judge; each question is answered rightly once, and
+    wrongly once.
+    """
+    steps = [
+        (f"{question.text} is {answer}", answer == question.answer)
+        for question in questions
+        if question.instruction in {"Largest digit", "Smallest digit"}
+        for answer in (question.answer, question.wrong)
+    ]
+    random.Random("right and wrong steps").shuffle(steps)
+    return [
+        {
+            "prompt": "Look at the digits.",
+            "completions": [text for text, _ in steps[start : start + _STEPS]],
+            "labels": [right for _, right in steps[start : start + _STEPS]],
+        }
+        for start in range(0, len(steps), _STEPS)
+    ]
+
+
+def step_labels(questions: Sequence[Question]) -> list[Row]:
+    """The solutions of ``stepwise`` as Math-Shepherd writes its own: with ``#`` at the end of each step, and once more
+    with ``+`` or ``-`` there."""
+    rows: list[Row] = []
+    for row in stepwise(questions):
+        lines = [[row["prompt"]], [row["prompt"]]]
+        for step, right in zip(row["completions"], row["labels"], strict=True):
+            lines[0].append(f"{step} {STEP_END}")
+            lines[1].append(f"{step} {'+' if right else '-'}")
+        rows.append({"input": "\n".join(lines[0]), "label": "\n".join(lines[1])})
+    return rows
 
 
 def prompt_only(questions: Sequence[Question]) -> list[Row]:

@@ -35,6 +35,7 @@ from recipe_engine.lint.rules import (
     ipo_sum_with_reshaped_ratios,
     kl_controller_unused,
     kl_penalty_settings,
+    kto_batch_of_one,
     label_smoothing_unread,
     learning_rate_unusual,
     lora_settings_without_lora,
@@ -48,6 +49,7 @@ from recipe_engine.lint.rules import (
     padding_free_under_dpo,
     placeholder_left,
     prompt_filter_empty,
+    prompt_limit_on_steps,
     prompt_longer_than_row,
     prompts_not_divisible,
     quantization_settings_unused,
@@ -70,6 +72,7 @@ from recipe_engine.lint.rules import (
     simpo_margin_twice,
     sizes_named_twice,
     step_interval_invalid,
+    step_token_not_one_token,
     template_column_not_listed,
     template_drops_thoughts,
     template_malformed,
@@ -171,6 +174,9 @@ MODULES = (
     critic_warmup_too_long,
     round_of_one,
     prompt_filter_empty,
+    kto_batch_of_one,
+    step_token_not_one_token,
+    prompt_limit_on_steps,
 )
 
 RULES: tuple[Rule, ...] = tuple(rule_of(module) for module in MODULES)

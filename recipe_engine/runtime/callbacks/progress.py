@@ -17,6 +17,8 @@ SHOWN = (
     "reward",
     "reward_std",
     "rewards/accuracies",
+    "accuracy",
+    "eval_accuracy",
     "rewards/margins",
     "kl",
     "completions/mean_length",

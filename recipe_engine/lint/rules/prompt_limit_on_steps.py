@@ -1,0 +1,33 @@
+"""L377 prompt-limit-on-steps (error)
+
+The rows of process_reward are whole solutions, prompt and steps in one text: only ``data.max_length`` limits them.
+
+Fails:
+    data:
+      datasets:
+        - name: builtin/step-labels
+      max_prompt_length: 64
+    training:
+      algorithm: process_reward
+      placeholder_token: "#"
+Passes:
+    data:
+      datasets:
+        - name: builtin/step-labels
+      max_length: 256
+    training:
+      algorithm: process_reward
+      placeholder_token: "#"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from recipe_engine.lint.rule import Context, Finding
+
+
+def check(context: Context) -> Iterator[Finding]:
+    if context.algorithm.name == "process_reward" and context.recipe.data.max_prompt_length is not None:
+        path = ("data", "max_prompt_length")
+        yield Finding(path, "process_reward has no limit of its own for prompts", hint="remove it", at_key=True)
