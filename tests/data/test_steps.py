@@ -18,7 +18,7 @@ SOLUTION = "2 + 3? Step 1: 2 + 3 = 5 ки\nStep 2: The answer is 6 ки"
 def convert(row: Row, tokens: StepTokens = TOKENS, data: Row | None = None, **entry: Any) -> Row:
     described = DatasetEntry(name="rows.jsonl", **entry)
     block = DataBlock(datasets=[described], **(data or {}))
-    return converter_for(described, block, ("stepwise",), list(row), tokens).convert(row)
+    return converter_for(described, block, ("stepwise",), list(row), steps=tokens).convert(row)
 
 
 def problem(row: Row, tokens: StepTokens = TOKENS) -> str:

@@ -398,7 +398,7 @@ def test_a_removed_key_is_an_error_that_says_what_to_write(tmp_path: Path, text:
 def test_a_setting_of_another_algorithm_is_an_error(tmp_path: Path) -> None:
     where, message, hint = found_in(tmp_path, "training: {label_smoothing: 0.1}", "R208")
     assert (where, hint) == ("label_smoothing", "remove it")
-    assert message == "`label_smoothing` is a setting of dpo, simpo, cpo; sft does not take it"
+    assert message == "`label_smoothing` is a setting of dpo, simpo, cpo, reward_model; sft does not take it"
     _, message, _ = found_in(tmp_path, "training: {algorithm: dpo, temperature: 1.0}", "R208")
     assert message.startswith("`temperature` is a setting of grpo, ")
     assert message.endswith("; dpo does not take it")

@@ -164,6 +164,9 @@ MODULES = (
     ipo_sum_with_reshaped_ratios,
     simpo_margin_twice,
     reference_not_to_place,
+    kto_batch_of_one,
+    step_token_not_one_token,
+    prompt_limit_on_steps,
     prompts_not_divisible,
     sizes_named_twice,
     estimator_needs_groups,
@@ -174,9 +177,6 @@ MODULES = (
     critic_warmup_too_long,
     round_of_one,
     prompt_filter_empty,
-    kto_batch_of_one,
-    step_token_not_one_token,
-    prompt_limit_on_steps,
 )
 
 RULES: tuple[Rule, ...] = tuple(rule_of(module) for module in MODULES)
