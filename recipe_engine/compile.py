@@ -68,11 +68,13 @@ def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Comp
         data=_absolute_data(recipe),
         rewards=list(rewards),
         thinking=recipe.thinking,
+        resume=resume if (resume := recipe.training.resume) in {"auto", "never"} else _absolute(resume),
+        resume_changes=recipe.training.resume_changes,
         trainer=chosen.trainer,
         config=chosen.config,
         config_class=chosen.config_class or f"trl:{chosen.config}",
         arguments=arguments,
-        settings=_absolute_settings(recipe, chosen) if chosen.own_settings else {},
+        settings=_settings(recipe, chosen),
         wandb=recipe.wandb.model_copy(update={"name": recipe.wandb.name or run_name}),
         s3=recipe.s3,
         allow_reward_code=options.allow_reward_code,
@@ -115,8 +117,10 @@ def _arguments(
             put(name, value, given or f"default of {chosen.name}")
     for name, value in recipe.arguments.items():
         put(name, value, _origin(document, "training", name) or "recipe")
-    for name, (value, why) in chosen.derived(recipe).items():
-        put(name, value, _origin(document, "training", name) or f"engine: {why}")
+    for name, (value, why) in {**chosen.derived(recipe), **chosen.sizes(recipe, processes)}.items():
+        # A value that was given and is kept came from the recipe; one that was made of it came from the engine.
+        given = _origin(document, "training", name) if arguments.get(name) == value else None
+        put(name, value, given or f"engine: {why}")
     if isinstance(arguments.get("loss_type"), str) and catalogue["loss_type"]["schema"].get("type") == "array":
         arguments["loss_type"] = [arguments["loss_type"]]
 
@@ -143,12 +147,19 @@ def _arguments(
     if recipe.training.deepspeed_config:
         path = _absolute(recipe.training.deepspeed_config)
         put("deepspeed", path, _place(document, "training", "deepspeed_config"))
-    if arguments.get("resume_from_checkpoint"):
-        arguments["resume_from_checkpoint"] = _absolute(arguments["resume_from_checkpoint"])
     put("report_to", *_trackers(recipe, document))
     put("use_cpu", gpus == 0, "command line: --num-gpus")
     put("disable_tqdm", True, "engine: shows its own bar in a terminal, and lines in a log")
     return arguments, origins
+
+
+def _settings(recipe: Recipe, chosen: Algorithm) -> dict[str, Any]:
+    """What the trainer is given of the algorithm's settings: all, if it has some that are no argument of TRL's."""
+    if not chosen.own_settings:
+        return {}
+    settings = recipe.settings.model_dump()
+    named = {name: _absolute_name(settings[name]) for name in chosen.models if settings[name] is not None}
+    return settings | named
 
 
 def _trackers(recipe: Recipe, document: Document) -> tuple[list[str], str]:
@@ -170,11 +181,6 @@ def _absolute(path: str) -> str:
 def _absolute_name(name: str) -> str:
     location = locate(name)
     return location.value if location.kind == "local" else name
-
-
-def _absolute_settings(recipe: Recipe, chosen: Algorithm) -> dict[str, Any]:
-    settings = recipe.settings.model_dump()
-    return settings | {name: _absolute_name(model) for name, model in chosen.models_named(settings).items()}
 
 
 def _absolute_model(recipe: Recipe) -> ModelBlock:

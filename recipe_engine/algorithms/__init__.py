@@ -7,7 +7,27 @@ from importlib import import_module
 
 from recipe_engine.algorithms.base import Algorithm
 
-NAMES = ("sft", "cpt", "dpo", "grpo", "gspo", "ppo", "prime")
+NAMES = (
+    "sft",
+    "cpt",
+    "dpo",
+    "orpo",
+    "simpo",
+    "cpo",
+    "grpo",
+    "dr_grpo",
+    "dapo",
+    "gspo",
+    "cispo",
+    "rloo",
+    "reinforce_plus_plus",
+    "reinforce_plus_plus_baseline",
+    "remax",
+    "opo",
+    "gpg",
+    "ppo",
+    "prime",
+)
 
 
 @cache

@@ -42,17 +42,20 @@ class Algorithm:
     """Row shapes it can be trained on."""
     derived: Callable[[Recipe], Mapping[str, Derived]] = lambda recipe: {}
     """Arguments that follow from other blocks of the recipe, or from settings that are no argument themselves."""
+    sizes: Callable[[Recipe, int], Mapping[str, Derived]] = lambda recipe, processes: {}
+    """Arguments that follow from settings and from the number of processes."""
     config_class: str = ""
     """Class that the worker makes of the arguments, as ``module:Class``. Default: ``config``, from TRL."""
     unused: frozenset[str] = frozenset()
     """Arguments of ``config`` that this algorithm does not read: naming one in a recipe is an error."""
+    models: tuple[str, ...] = ()
+    """Settings of its own that name a further model, as ``model.base_model_name`` does: the trainer is given a Hub id
+    or a local folder in their place."""
     task: Task = "causal_lm"
     """What kind of model is trained."""
     sampling: Sampling = "none"
     reward_driven: bool = False
     """Whether completions are scored by the ``rewards``."""
-    model_settings: tuple[str, ...] = ()
-    """Own settings that may name a model; their defaults name none."""
     learning_rates: tuple[float, float] = (1e-7, 1e-3)
     """The usual range for training all weights; outside it a warning is given."""
 
@@ -60,11 +63,6 @@ class Algorithm:
     def own_settings(self) -> frozenset[str]:
         """Settings that are no argument of the TRL config: the trainer is given them."""
         return frozenset(self.settings.model_fields) - trl_arguments(self.config).keys()
-
-    def models_named(self, settings: Mapping[str, Any]) -> dict[str, str]:
-        """The models that own settings name: a local folder becomes absolute, and must be there before the start."""
-        fields = self.settings.model_fields
-        return {name: settings[name] for name in self.model_settings if settings[name] != fields[name].default}
 
     def takes(self, argument: str) -> bool:
         """Whether an argument of the TRL config means anything here."""

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from recipe_engine.algorithms.base import Algorithm
-from recipe_engine.algorithms.grpo import GrpoSettings, completion_length
+from recipe_engine.algorithms.grpo import GrpoSettings, LossType, group_algorithm
 
 
 class GspoSettings(GrpoSettings):
@@ -19,19 +18,8 @@ class GspoSettings(GrpoSettings):
     """Clip range of the sequence ratio above 1."""
     importance_sampling_level: Literal["sequence"] = "sequence"
     """GSPO is the sequence level; a token level is ``algorithm: grpo``."""
-    loss_type: Literal["grpo", "dr_grpo", "dapo", "bnpo", "cispo", "sapo", "luspo", "vespo"] = "grpo"
+    loss_type: LossType = "grpo"
     """How token losses are averaged. ``grpo``: within each sequence first, which is the paper's objective."""
 
 
-ALGORITHM = Algorithm(
-    name="gspo",
-    summary="group sequence policy optimization on rewards",
-    settings=GspoSettings,
-    config="GRPOConfig",
-    trainer="recipe_engine.runtime.trainers.grpo:RewardedGRPOTrainer",
-    shapes=("prompt",),
-    derived=completion_length,
-    sampling="groups",
-    reward_driven=True,
-    learning_rates=(1e-8, 1e-4),
-)
+ALGORITHM = group_algorithm("gspo", "group sequence policy optimization on rewards", GspoSettings)

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from recipe_engine.algorithms.base import Algorithm
-from recipe_engine.algorithms.grpo import completion_length
-from recipe_engine.recipe.base import Block
+from recipe_engine.algorithms.grpo import derived_arguments
+from recipe_engine.algorithms.rollout import RolloutSettings, sizes_of
 
 # Of GRPOConfig: what makes advantages of a group, losses that are not PPO's, and a reference model that moves.
 UNUSED = frozenset(
@@ -22,26 +22,9 @@ UNUSED = frozenset(
 )
 
 
-class SampledSettings(Block):
+class SampledSettings(RolloutSettings):
     """What the algorithms share that give each token of a completion an advantage of its own."""
 
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-6
-    """Peak learning rate of AdamW for the policy."""
-    max_completion_length: Annotated[int, Field(ge=1)] | None = None
-    """Most tokens of a completion. Default: ``data.max_length - data.max_prompt_length``."""
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    """Sampling temperature."""
-    beta: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the KL penalty to the reference model. 0: no penalty."""
-    epsilon: Annotated[float, Field(gt=0)] = 0.2
-    """Clip range of the importance ratio below 1."""
-    epsilon_high: Annotated[float, Field(gt=0)] | None = None
-    """Clip range above 1. Default: ``epsilon``."""
-    steps_per_generation: Annotated[int, Field(ge=1)] | None = None
-    """Micro-batches that one round of sampling is cut into. Default: ``gradient_accumulation_steps``, which makes one
-    optimizer step a round; with more, a round is trained on in mini-batches."""
-    num_iterations: Annotated[int, Field(ge=1)] = 1
-    """Passes over each round of samples (PPO's epochs)."""
     entropy_coef: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the entropy bonus: the mean entropy of the global batch's tokens."""
     loss_type: Literal["dapo"] = "dapo"
@@ -59,18 +42,15 @@ class PpoSettings(SampledSettings):
     """Lambda of generalized advantage estimation: 1 trusts the rewards alone, less trusts the critic more."""
     cliprange_value: Annotated[float, Field(gt=0)] | None = 0.5
     """The critic's values may leave those at the time of sampling by this much in one round. null: no limit."""
-    critic_init: Annotated[str, Field(min_length=1)] = "policy"
-    """What the critic starts from: ``policy`` (its weights, with a head of zeros), or the folder or Hub id of a reward
-    model with the policy's tokenizer, or of a critic that an earlier run saved."""
+    critic_init: Annotated[str, Field(min_length=1)] | None = None
+    """What the critic starts from: the folder or Hub id of a reward model with the policy's tokenizer, or of a critic
+    that an earlier run saved. Default: the policy's weights, with a head of zeros."""
     critic_learning_rate: Annotated[float, Field(gt=0)] = 1e-5
     """Peak learning rate of the critic; its schedule has the shape of the policy's."""
     critic_trained: Literal["all", "head"] = "all"
     """Train all weights of the critic, or its head alone."""
     critic_warmup_steps: Annotated[int, Field(ge=0)] = 0
     """Optimizer steps at the start in which the critic alone is trained. The policy's schedule begins after them."""
-    kl_in_reward: bool = False
-    """Where the penalty is: taken off each token's reward (``beta`` times the log-ratio of the policy to the reference
-    model), or else added to the loss."""
     kl_controller: Literal["fixed", "adaptive"] = "fixed"
     """``adaptive``: ``beta`` is only the start, and is steered so that the KL stays at ``target_kl``. It needs
     ``kl_in_reward``."""
@@ -90,10 +70,11 @@ ALGORITHM = Algorithm(
     config_class="recipe_engine.runtime.trainers.sampling:SamplingConfig",
     trainer="recipe_engine.runtime.trainers.ppo:PPOTrainer",
     shapes=("prompt",),
-    derived=completion_length,
+    derived=derived_arguments,
+    sizes=sizes_of,
     unused=UNUSED,
     sampling="groups",
     reward_driven=True,
-    model_settings=("critic_init",),
+    models=("critic_init",),
     learning_rates=(1e-8, 1e-4),
 )

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from recipe_engine.algorithms.base import Algorithm
-from recipe_engine.algorithms.grpo import completion_length
+from recipe_engine.algorithms.grpo import derived_arguments
 from recipe_engine.algorithms.ppo import UNUSED, SampledSettings
+from recipe_engine.algorithms.rollout import sizes_of
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -20,6 +21,8 @@ class PrimeSettings(SampledSettings):
     """Peak learning rate of AdamW for the policy."""
     num_generations: Annotated[int, Field(ge=2)] = 4
     """Completions sampled for each prompt: the others of a group are the baseline of each."""
+    kl_in_reward: Literal[False] = False
+    """The penalty is in the loss: rewards of tokens are those of the implicit reward model."""
     prm_learning_rate: Annotated[float, Field(gt=0)] = 1e-6
     """Peak learning rate of the implicit process reward model; its schedule has the shape of the policy's."""
     beta_train: Annotated[float, Field(gt=0)] = 0.05
@@ -35,7 +38,7 @@ class PrimeSettings(SampledSettings):
     accuracy_upper_bound: Share = 0.8
     """Prompts whose completions are right more often than this are replaced. 1: none are."""
     oversample_factor: Annotated[int, Field(ge=1)] = 4
-    """A round samples at most this many times its prompts in order to replace those outside the bounds. 1: no
+    """Most times that a round is sampled in order to replace prompts outside the bounds, the first one included. 1: no
     replacement."""
 
 
@@ -46,7 +49,8 @@ ALGORITHM = Algorithm(
     config="GRPOConfig",
     trainer="recipe_engine.runtime.trainers.prime:PRIMETrainer",
     shapes=("prompt",),
-    derived=completion_length,
+    derived=derived_arguments,
+    sizes=sizes_of,
     unused=UNUSED,
     sampling="groups",
     reward_driven=True,

@@ -83,9 +83,20 @@ def _batch(plan: dict[str, Any]) -> list[str]:
             f"a round samples {generation['completions_per_prompt']} completions of each of"
             f" {counted(generation['prompts'], 'prompt')} = {generation['completions']}, used {times} in"
             f" {generation['micro_batches']} micro-batch{'' if generation['micro_batches'] == 1 else 'es'}",
-            f"prompts an optimizer step: {generation['prompts_per_step']:g}",
+            f"prompts an optimizer step: {generation['prompts_per_step']:g};"
+            f" optimizer steps a round: {generation['steps_per_round']:g}",
         ]
-    return [*lines, _steps(plan)]
+        if generation["samplings"] > 1:
+            lines.append(
+                "groups without spread are drawn again from other prompts: a round may sample up to"
+                f" {generation['samplings']} times as many, which no epoch counts"
+            )
+    return [*lines, _steps(plan), *_rounds(plan)]
+
+
+def _rounds(plan: dict[str, Any]) -> list[str]:
+    rounds = plan.get("generation", {}).get("rounds")
+    return [] if rounds is None else [f"{counted(rounds, 'round')} of sampling in all"]
 
 
 def _steps(plan: dict[str, Any]) -> str:

@@ -6,10 +6,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from recipe_engine.diagnostics import Related
+from recipe_engine.diagnostics import Fix, Related
+from recipe_engine.lint.dialects import verl_groups
+from recipe_engine.lint.dialects.spelling import EACH, Removed, Rename
 from recipe_engine.lint.pydantic_errors import report_choice, report_unknown_key, report_validation_error
-from recipe_engine.lint.renames import REMOVED, RENAMES, VISION, VISION_PREFIXES, Removed
-from recipe_engine.lint.report import Report, dotted, rename_key, shown
+from recipe_engine.lint.renames import REMOVED, RENAMES, VISION, VISION_PREFIXES
+from recipe_engine.lint.report import Report, dotted, rename_key, replace_value, shown
 from recipe_engine.lint.training import read_training
 from recipe_engine.recipe.base import Block
 from recipe_engine.recipe.rewards import REWARDS, Reward
@@ -23,6 +25,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def read_recipe(report: Report) -> Recipe | None:
     """Check the shape of the document and build the recipe; none where that found errors."""
     document = report.document
+    verl_groups.read(report)
     _report_removed(report)
     _apply_renames(report)
     tree = document.tree
@@ -94,36 +97,61 @@ def _apply_renames(report: Report) -> None:
     """Move values from old keys to new ones, in the tree and in the table of places."""
     document = report.document
     for rename in RENAMES:
-        if (parent := _mapping_at(document, rename.old[:-1])) is None or rename.old[-1] not in parent:
-            continue
-        target = document.tree.setdefault(rename.new[0], {})
-        old, new = dotted(rename.old), dotted(rename.new)
-        if not isinstance(target, dict):
-            continue  # the wrong type of the other block is reported by itself
-        if rename.new[-1] in target and target[rename.new[-1]] != parent[rename.old[-1]]:
-            report.add(
-                "R207",
-                "error",
-                rename.old,
-                f"`{old}` and `{new}` are one setting with two values",
-                at_key=True,
-                hint=f"keep {new}",
-                related=(Related(document.key_span(rename.new), f"`{new}` stands here"),),
-            )
-            del parent[rename.old[-1]]
-            continue
-        # With both keys there, and one value, renaming would write the key twice.
-        renamable = rename.old[:-1] == rename.new[:-1] and rename.new[-1] not in target
+        for old in _places(document, rename.old):
+            new = (*old[:-1], rename.new[-1]) if EACH in rename.old else rename.new
+            _apply_rename(report, old, new, rename)
+
+
+def _apply_rename(report: Report, old: Path, new: Path, rename: Rename) -> None:
+    document = report.document
+    parent = _mapping_at(document, old[:-1])
+    if old[:-1] != new[:-1]:
+        document.tree.setdefault(str(new[0]), {})
+    target = _mapping_at(document, new[:-1])
+    if parent is None or target is None:
+        return  # the wrong type of the other block is reported by itself
+    before, after = str(old[-1]), str(new[-1])
+    value = rename.value(parent[before])
+    if old == new and value is parent[before]:
+        return
+    if old != new and after in target and target[after] != value:
         report.add(
-            "R206",
-            "note",
-            rename.old,
-            f"`{old}` ({rename.origin}) is called `{new}` here",
+            "R207",
+            "error",
+            old,
+            f"`{dotted(old)}` and `{dotted(new)}` are one setting with two values",
             at_key=True,
-            fix=rename_key(document, rename.old, rename.new[-1]) if renamable else None,
+            hint=f"keep {dotted(new)}",
+            related=(Related(document.key_span(new), f"`{dotted(new)}` stands here"),),
         )
-        target[rename.new[-1]] = parent.pop(rename.old[-1])
-        _move_marks(document, rename.old, rename.new)
+        del parent[before]
+        return
+    named = f"is `{dotted(new)}: {value}`" if rename.values else f"is called `{dotted(new)}`"
+    note = f"`{dotted(old)}` ({rename.origin}) {named} here"
+    report.add("R206", "note", old, note, at_key=True, fix=_fix(document, old, new, value))
+    del parent[before]
+    target[after] = value
+    if old != new:
+        _move_marks(document, old, new)
+
+
+def _fix(document: Document, old: Path, new: Path, value: object) -> Fix | None:
+    """The edit that writes the new key, and the new value where it differs; none between blocks."""
+    parent = _mapping_at(document, old[:-1]) or {}
+    if old[:-1] != new[:-1]:
+        return None
+    key = value_edit = None
+    if old != new:
+        if new[-1] in parent:
+            return None  # with both keys there, and one value, renaming would write the key twice
+        key = rename_key(document, old, str(new[-1]))
+    if value is not parent[str(old[-1])]:
+        value_edit = replace_value(document, old, str(value))
+    fixes = [fix for fix in (key, value_edit) if fix is not None]
+    if not fixes:
+        return None
+    edits = tuple(edit for fix in fixes for edit in fix.edits)
+    return Fix(f"write {new[-1]}{f': {value}' if value_edit else ''}", edits)
 
 
 def _move_marks(document: Document, old: Path, new: Path) -> None:
@@ -144,15 +172,37 @@ def _report_removed(report: Report) -> None:
         if key.startswith(VISION_PREFIXES)
     ]
     for removed in (*REMOVED, *vision):
-        parent = _mapping_at(document, removed.key[:-1])
-        if parent is not None and removed.key[-1] in parent:
-            message = f"`{dotted(removed.key)}` is not a setting of this engine"
-            report.add("R207", "error", removed.key, message, at_key=True, hint=removed.instead)
-            del parent[removed.key[-1]]
+        for key in _places(document, removed.key):
+            message = f"`{dotted(key)}` is not a setting of this engine"
+            report.add("R207", "error", key, message, at_key=True, hint=removed.instead)
+            parent = _mapping_at(document, key[:-1])
+            if parent is not None:
+                del parent[str(key[-1])]
+
+
+def _places(document: Document, pattern: tuple[str, ...]) -> list[Path]:
+    """Where the document has a key: once, or once an item of the lists that the pattern goes into."""
+    *parents, key = pattern
+    places: list[Path] = [()]
+    for part in parents:
+        if part == EACH:
+            places = [(*place, index) for place in places for index in range(len(_list_at(document, place)))]
+        else:
+            places = [(*place, part) for place in places]
+    return [(*place, key) for place in places if key in (_mapping_at(document, place) or {})]
+
+
+def _list_at(document: Document, path: Path) -> list[Any]:
+    parent = _mapping_at(document, path[:-1]) or {}
+    found = parent.get(str(path[-1]))
+    return found if isinstance(found, list) else []
 
 
 def _mapping_at(document: Document, path: Path) -> dict[str, Any] | None:
     found: Any = document.tree
     for part in path:
-        found = found.get(part) if isinstance(found, dict) else None
+        if isinstance(part, int):
+            found = found[part] if isinstance(found, list) else None
+        else:
+            found = found.get(part) if isinstance(found, dict) else None
     return found if isinstance(found, dict) else None

@@ -58,8 +58,14 @@ class Context:
         return path in self.document.marks
 
     def argument(self, name: str) -> Any:
-        """The value that training will use for a key of ``training``: as given, else its default."""
+        """The value that training will use for a key of ``training``: as given, else its default.
+
+        Where it follows from sizes in prompts and the number of processes is not known, it is that of one process.
+        """
         recipe = self.recipe
+        sizes = self.algorithm.sizes(recipe, self.processes or 1)
+        if name in sizes:
+            return sizes[name].value
         if name in type(recipe.settings).model_fields or name in recipe.arguments:
             return recipe.argument(name)
         return trl_arguments(self.algorithm.config)[name]["default"]

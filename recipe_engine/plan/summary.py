@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import asdict
 from functools import partial
@@ -26,11 +27,12 @@ def plan_as_data(compilation: Compilation, command: list[str]) -> Plan:
     """
     run = compilation.run
     chosen = algorithm(run.algorithm)
-    counts = count_rows(run.data.datasets, run.data, chosen.shapes)
-    evaluation = count_rows(run.data.eval_datasets, run.data, chosen.shapes)
+    counts = count_rows(run.data.datasets, run.data, chosen.shapes, None, run.thinking)
+    evaluation = count_rows(run.data.eval_datasets, run.data, chosen.shapes, None, run.thinking)
     rows = mixed_rows(counts, run.data)
     if rows is not None and not is_random(run.data.datasets, run.data):
         demand_rows(rows, chosen, partial(argument_of, run), run.processes)
+    steps = steps_of(run, rows)
     return {
         "recipe": run.recipe_file,
         "run_name": run.run_name,
@@ -45,8 +47,8 @@ def plan_as_data(compilation: Compilation, command: list[str]) -> Plan:
         "rows": rows,
         "drops_overlong_rows": drops_overlong_rows(run),
         "batch": _batch(run),
-        "steps": asdict(steps_of(run, rows)),
-        **({"generation": _generation(run)} if chosen.sampling == "groups" else {}),
+        "steps": asdict(steps),
+        **({"generation": _generation(run, steps.total)} if chosen.sampling == "groups" else {}),
         "trainer": run.trainer,
         "config": run.config,
         "arguments": [
@@ -78,9 +80,11 @@ def _batch(run: CompiledRun) -> Plan:
     return {**asdict(batch), "effective": batch.effective}
 
 
-def _generation(run: CompiledRun) -> Plan:
+def _generation(run: CompiledRun, steps: int | None) -> Plan:
     argument = partial(argument_of, run)
     sampling, batch = round_of(argument, run.processes), batch_of(argument, run.processes)
+    # An optimizer step may take less than a round, a whole one, or several.
+    steps_per_round = sampling.micro_batches * sampling.passes / batch.accumulation
     return {
         "prompts": sampling.prompts,
         "completions_per_prompt": sampling.group,
@@ -89,6 +93,10 @@ def _generation(run: CompiledRun) -> Plan:
         "passes": sampling.passes,
         # New ones: with several passes a prompt is trained on in as many steps.
         "prompts_per_step": batch.effective / sampling.group / sampling.passes,
+        "steps_per_round": steps_per_round,
+        "rounds": None if steps is None else math.ceil(steps / steps_per_round),
+        # Where groups without spread are drawn again: how often a round may be sampled.
+        "samplings": run.settings["max_sampling_rounds"] if run.settings.get("dynamic_sampling") else 1,
     }
 
 

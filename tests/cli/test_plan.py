@@ -76,7 +76,7 @@ def test_a_round_of_sampling_is_told() -> None:
     lines = section(planned(text), "batch")
     assert lines[0].endswith("= 32 completions an optimizer step")
     assert lines[1] == "  a round samples 8 completions of each of 4 prompts = 32, used 2 times in 4 micro-batches"
-    assert lines[2] == "  prompts an optimizer step: 2"
+    assert lines[2] == "  prompts an optimizer step: 2; optimizer steps a round: 2"
     assert section(planned(text), "rewards") == ["  exact_match (exact_match), weight 1"]
 
 

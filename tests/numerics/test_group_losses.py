@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from trl import GRPOTrainer
 
 from tests.numerics.conftest import MakeTrainer
 from tests.numerics.support import Logits, relative_error, token_log_probs
@@ -238,7 +239,7 @@ class TestAdvantages:
         def given(self: Any, inputs: Any, *_: Any) -> Tensor:
             return torch.tensor(rewards).unsqueeze(1)
 
-        monkeypatch.setattr(type(trainer), "_calculate_rewards", given)
+        monkeypatch.setattr(GRPOTrainer, "_calculate_rewards", given)
         rows = [trainer.train_dataset[index // 4] for index in range(len(rewards))]
         out = trainer._generate_and_score_completions(rows)
         return [float(value) for value in out["advantages"]]

@@ -89,7 +89,32 @@ def test_prompts_of_a_step_are_counted_with_groups_and_passes() -> None:
         "micro_batches": 2,
         "passes": 2,
         "prompts_per_step": 8,
+        "steps_per_round": 1,
+        "rounds": made["steps"]["total"],
+        "samplings": 1,
     }
+
+
+def test_sizes_in_prompts_hold_for_any_number_of_processes() -> None:
+    sizes = ["training.num_generations=8", "training.prompts_per_rollout=64", "training.prompts_per_update=16"]
+    for gpus in (1, 2, 4):
+        made = plan(compilation(GRPO, *sizes, "training.per_device_train_batch_size=8", options=Options(gpus=gpus)))
+        assert made["batch"]["effective"] == 16 * 8
+        assert made["generation"]["prompts"] == 64
+        assert made["generation"]["prompts_per_step"] == 16
+        assert made["generation"]["steps_per_round"] == 4
+        assert made["steps"]["total"] == 4 * made["generation"]["rounds"]
+
+
+def test_one_size_in_prompts_is_that_of_rollout_and_update() -> None:
+    for size in ("prompts_per_rollout", "prompts_per_update"):
+        generation = plan(compilation(GRPO, f"training.{size}=32"))["generation"]
+        assert (generation["prompts"], generation["prompts_per_step"], generation["steps_per_round"]) == (32, 32, 1)
+
+
+def test_dynamic_sampling_may_sample_a_round_several_times() -> None:
+    made = plan(compilation(GRPO, "training.dynamic_sampling=true", "training.max_sampling_rounds=4"))
+    assert made["generation"]["samplings"] == 4
 
 
 def test_an_algorithm_that_samples_nothing_has_no_round() -> None:

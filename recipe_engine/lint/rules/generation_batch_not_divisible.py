@@ -74,7 +74,9 @@ def check(context: Context) -> Iterator[Finding]:
     completions, steps = context.argument("generation_batch_size"), context.argument("steps_per_generation")
     if context.argument("per_device_train_batch_size") < 1:  # L361
         return
-    if completions is None:
+    if context.algorithm.sizes(context.recipe, 1):  # sizes in prompts: L380
+        pass
+    elif completions is None:
         yield from _check_training(context)
     elif steps is None:  # both given: L333
         yield from _check_given_size(context, completions)

@@ -2,7 +2,7 @@
 
 The adaptive controller steers the weight of the KL penalty in the reward (Ziegler et al., arXiv 1909.08593). It needs
 ``kl_in_reward: true`` and a ``beta`` above 0 to start from: it multiplies, so that 0 stays 0. Without it nothing reads
-``target_kl`` and ``kl_horizon``. And without a ``beta`` there is no penalty that ``kl_in_reward`` could place.
+``target_kl`` and ``kl_horizon``.
 
 Fails:
     training:
@@ -15,10 +15,6 @@ Fails:
       beta: 0.05
       kl_in_reward: true
       target_kl: 0.02
-Fails:
-    training:
-      algorithm: ppo
-      kl_in_reward: true
 Passes:
     training:
       algorithm: ppo
@@ -40,11 +36,8 @@ def check(context: Context) -> Iterator[Finding]:
     if context.algorithm.name != "ppo":
         return
     adaptive = context.argument("kl_controller") == "adaptive"
-    if context.argument("kl_in_reward") and context.argument("beta") == 0:
-        message = "kl_in_reward has no effect: beta is 0, so there is no KL penalty"
-        yield Finding(("training", "kl_in_reward"), message, hint="write a beta above 0, or remove kl_in_reward")
-    elif adaptive and not context.argument("kl_in_reward"):
-        message = "the adaptive controller steers a penalty in the reward, and kl_in_reward is false"
+    if adaptive and (context.argument("beta") == 0 or not context.argument("kl_in_reward")):
+        message = "the adaptive controller steers a KL penalty in the reward, and there is none"
         hint = "write kl_in_reward: true and a beta above 0, or kl_controller: fixed"
         yield Finding(("training", "kl_controller"), message, hint=hint)
     if not adaptive:

@@ -14,10 +14,10 @@ from trl.trainer.utils import disable_dropout_in_model
 
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.trainers.companion import Both, Companion, apart, attach
-from recipe_engine.runtime.trainers.grpo import RewardedGRPOTrainer
+from recipe_engine.runtime.trainers.rollout import RolloutTrainer
 
 
-class CompanionTrainer(RewardedGRPOTrainer):
+class CompanionTrainer(RolloutTrainer):
     """One optimizer and one step; learning rates and gradient norms apart.
 
     A subclass names the companion, which is also its folder beside the model, and makes it.
@@ -25,7 +25,7 @@ class CompanionTrainer(RewardedGRPOTrainer):
 
     companion_name: str
     lr_scheduler: Any
-    beta: float
+    settings: Any
 
     def __init__(self, *, model: str, args: Any, settings: Any, **others: Any) -> None:
         deepspeed = args.hf_deepspeed_config.config if getattr(args, "hf_deepspeed_config", None) else {}
@@ -33,10 +33,9 @@ class CompanionTrainer(RewardedGRPOTrainer):
             raise ValueError(
                 "the DeepSpeed configuration has an optimizer, which knows one learning rate: leave it out"
             )
-        self.settings = settings
         if self.needs_reference:
             args.beta = settings.beta or 1.0  # TRL has a reference model where beta is not 0
-        super().__init__(model=model, args=args, **others)
+        super().__init__(model=model, args=args, settings=settings, **others)
         companion = self.make_companion(model)
         disable_dropout_in_model(companion.model)
         if args.gradient_checkpointing:
@@ -58,8 +57,8 @@ class CompanionTrainer(RewardedGRPOTrainer):
 
     @property
     def loss_beta(self) -> float:
-        """Weight of the KL penalty in the loss."""
-        return float(self.settings.beta)
+        """Weight of the KL penalty that the loss sees."""
+        return self.beta
 
     warmup_steps = 0
     """Optimizer steps at the start in which the companion alone is trained."""
@@ -164,46 +163,20 @@ class CompanionTrainer(RewardedGRPOTrainer):
             self.beta = rollout_beta
         width = inputs["completion_ids"].size(1)
         if self.settings.entropy_coef:
-            loss = loss - self.settings.entropy_coef * self.token_mean(both.outputs.entropy[:, -width:], inputs)
+            loss = loss - self.settings.entropy_coef * self.averaged(both.outputs.entropy[:, -width:], inputs)
         if self.warming_up and self.model.training:
             loss = 0.0 * loss
         return loss, both.said[:, -width:].float(), both.outputs
 
-    def token_mean(self, values: Tensor, inputs: dict[str, Any]) -> Tensor:
-        """This micro-batch's part of the mean over all completion tokens of a step, of all processes.
-
-        ``num_items_in_batch`` counts the tokens of a whole round, which may be several steps.
-        """
-        tokens = inputs["num_items_in_batch"].clamp(min=1.0) / self.accelerator.num_processes
-        if self.model.training:
-            tokens = tokens * self.current_gradient_accumulation_steps / self.args.steps_per_generation
-        return (values * inputs["completion_mask"]).sum() / tokens
-
     def reduced(self, *values: Tensor) -> list[float]:
         """Sums of scalars over all processes."""
-        totals: list[float] = self.sums(torch.stack([value.detach().double() for value in values])).tolist()
+        totals: list[float] = self.total(torch.stack([value.detach().double() for value in values])).tolist()
         return totals
 
-    def sums(self, totals: Tensor) -> Tensor:
-        """Sums of each element over all processes."""
-        reduced: Tensor = self.accelerator.reduce(totals, reduction="sum")
-        return reduced
-
-    def log_advantages(self, output: dict[str, Any]) -> None:
-        """Put a round's advantages, a mean over each completion's tokens, where TRL logged those of a group."""
-        mask = output["completion_mask"]
-        means = (output["advantages"] * mask).sum(-1) / mask.sum(-1).clamp(min=1)
-        logged = self._logs["advantages"]
-        found = self.accelerator.gather(means).tolist()
-        for _ in range(min(len(found), len(logged))):
-            logged.pop()
-        logged.extend(found)
-
-    def note(self, **metrics: float) -> None:
+    def note_all(self, **metrics: float) -> None:
         """Metrics for the log; a name's double underscore is a slash."""
-        mode = "train" if self.model.training else "eval"
         for name, value in metrics.items():
-            self._metrics[mode][name.replace("__", "/")].append(value)
+            self.note(name.replace("__", "/"), value)
 
     # One model to the outside
 

@@ -1,32 +1,116 @@
-"""Group relative policy optimization on packed rows, with a limit on the prompt, which TRL 1.16 no longer has."""
+"""GRPO and the estimators that differ from it in the advantage, with dynamic sampling."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections import defaultdict
+from functools import partial
+from typing import Any
 
-from trl import GRPOTrainer
+from torch import Tensor
 
+from recipe_engine.algorithms.grpo import GrpoSettings
+from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.reward_rows import unpack
+from recipe_engine.runtime.trainers import advantages as estimate
+from recipe_engine.runtime.trainers.decoding import sampling
+from recipe_engine.runtime.trainers.resampling import fill, further_rounds
+from recipe_engine.runtime.trainers.rollout import Batch, RolloutTrainer
 
 
-class RewardedGRPOTrainer(GRPOTrainer):
-    """TRL's trainer on rows that are packed as JSON, with prompts over ``prompt_limit`` tokens cut at ``prompt_cut``.
+class RewardedGRPOTrainer(RolloutTrainer):
+    """The advantage is that of ``settings.advantage_estimator``.
 
-    Which rows come this far over the limit was decided and counted before (``data.overlong_rows``).
+    A subclass may override ``worth_training`` to keep other groups under dynamic sampling.
     """
 
-    columns: Sequence[str] = ()
-    """Every column that a row of the data has; rewards are given all of them."""
-    prompt_limit: int | None = None
-    prompt_cut: Literal["left", "right"] = "left"
+    settings: GrpoSettings
 
-    def _generate_and_score_completions(self, inputs: Any) -> Any:
-        return super()._generate_and_score_completions(unpack(inputs, self.columns))
+    def worth_training(self) -> Tensor:
+        """Which groups of the round at hand are kept under dynamic sampling, (N / num_generations,) booleans."""
+        return estimate.has_spread(self.scores(), self.num_generations)
 
-    def _tokenize_prompts(self, prompts: list[Any]) -> Any:
-        prompt_ids, *others = super()._tokenize_prompts(prompts)
-        limit = self.prompt_limit
-        if limit is not None:
-            prompt_ids = [ids[-limit:] if self.prompt_cut == "left" else ids[:limit] for ids in prompt_ids]
-        return (prompt_ids, *others)
+    def sample(self, rows: list[dict[str, str]]) -> Batch:
+        batch = super().sample(rows)
+        if not self.model.training:
+            return batch
+        kept = self.worth_training()
+        useless = [float((~kept).sum())]
+        if self.settings.dynamic_sampling:
+            missing = (~kept).nonzero().flatten().tolist()
+            further = further_rounds(self, rows)
+            while missing and len(useless) < self.settings.max_sampling_rounds and (drawn := next(further, None)):
+                another = partial(super().sample, drawn)
+                missing, of_this_round = fill(self, batch, missing, another, self.worth_training)
+                useless.append(of_this_round)
+            batch["num_items_in_batch"] = self.total(self.loss_mask(batch).sum())
+            self._report(len(useless), missing)
+        if self.num_generations > 1:
+            self.note("groups_without_spread", sum(useless) / len(useless) / len(kept))
+        return batch
+
+    def _report(self, rounds: int, missing: list[int]) -> None:
+        self.note("sampling/rounds", rounds)
+        self.note("sampling/unfilled_groups", len(missing))
+        if missing and self.settings.unfilled_rounds == "error":
+            raise RunError(
+                f"step {self.state.global_step + 1}: after {rounds} rounds of sampling {len(missing)} groups still "
+                "have no spread in their rewards",
+                hint="raise training.max_sampling_rounds, choose harder or easier prompts, or write "
+                "training.unfilled_rounds: keep",
+            )
+
+    def advantages(self, batch: Batch, rows: list[dict[str, str]]) -> Tensor:
+        settings, group, scores = self.settings, self.num_generations, self.scores()
+        penalty, mask = self.penalty(batch), self.loss_mask(batch)
+        tokens = estimate.at_last_token(self.local(scores), mask) - penalty
+        # No token of a completion that could not be scored is credited, nor counted.
+        scored = mask * ~self.local(scores).isnan()[:, None]
+        scores = scores - self.gathered(penalty.sum(dim=1)) if settings.kl_in_reward else scores
+        match settings.advantage_estimator:
+            case "group" if self.multi_objective_aggregation == "normalize_then_sum":
+                weights = self.reward_weights.to(self.rewards.device)
+                return self.local(estimate.advantages_of_each_reward(self.rewards, weights, group))
+            case "group":
+                return self.local(estimate.group_advantages(scores, group, self.scale_rewards))
+            case "rloo":
+                return self.local(estimate.leave_one_out(scores, group))
+            case "opo":
+                lengths = self.gathered(batch["completion_mask"].sum(dim=1))
+                return self.local(estimate.optimal_baseline(scores, lengths, group))
+            case "gpg":
+                return self.local(estimate.group_policy_gradient(scores, group))
+            case "remax":
+                return estimate.remax(tokens, self._greedy_scores(rows), scored, settings.gamma)
+            case "reinforce_plus_plus":
+                return estimate.reinforce_plus_plus(tokens, scored, settings.gamma, self.total)
+            case "reinforce_plus_plus_baseline":
+                centred = self.local(estimate.group_advantages(scores, group, "none"))
+                return estimate.reinforce_plus_plus_baseline(centred, scored, self.total)
+
+    def _greedy_scores(self, packed: list[dict[str, str]]) -> Tensor:
+        """The reward of the most likely completion of the prompt of each row, (B,)."""
+        rows, group = unpack(packed, self.columns), self.num_generations
+        # Where groups are whole on each process, one of each is enough.
+        step = group if len(rows) % group == 0 else 1
+        chosen = rows[::step]
+        kept = self.rewards, self._metrics, self.num_generations
+        self._metrics, self.num_generations = {"train": defaultdict(list), "eval": defaultdict(list)}, 1
+        try:
+            with sampling(self, temperature=0.0):
+                prompts = [row["prompt"] for row in chosen]
+                _, ids, _, completions, *_ = self._generate(prompts)
+            self._calculate_rewards(chosen, prompts, completions, ids)
+            scores = self.local(self.scores()).repeat_interleave(step)
+        finally:
+            self.rewards, self._metrics, self.num_generations = kept
+        # What rewards wished to log of them would be taken for rows of the next round.
+        self._pending_extra_logs.clear()
+        self._pending_metrics.clear()
+        self.note("reward_greedy", self.total(scores.nansum()).item() / len(self.rewards))
+        return scores
+
+    def _compute_loss(self, model: Any, inputs: Batch) -> Any:
+        if not self.settings.importance_sampling:
+            # Without the old policy TRL takes the policy itself, detached: the ratio is 1, its gradient that of log pi.
+            inputs = {name: value for name, value in inputs.items() if name != "old_per_token_logps"}
+        return super()._compute_loss(model, inputs)

@@ -14,6 +14,7 @@ from recipe_engine.runtime.trainers.companion_trainer import CompanionTrainer
 from recipe_engine.runtime.trainers.critic import load_critic
 from recipe_engine.runtime.trainers.gae import explained_variance, gae, token_rewards, value_losses, whiten
 from recipe_engine.runtime.trainers.kl_control import KlControl
+from recipe_engine.runtime.trainers.rollout import Batch
 
 KL_STATE = "kl_control.json"
 
@@ -27,7 +28,6 @@ class PPOTrainer(CompanionTrainer):
         self.warmup_steps = settings.critic_warmup_steps
         target = settings.target_kl if settings.kl_controller == "adaptive" else None
         self.kl_control = KlControl(settings.beta, target, settings.kl_horizon)
-        self.kl_in_reward = settings.kl_in_reward and settings.beta > 0
         super().__init__(settings=settings, **others)
 
     def make_companion(self, policy: str) -> Companion:
@@ -37,34 +37,29 @@ class PPOTrainer(CompanionTrainer):
     def companion_learning_rate(self) -> float:
         return float(self.settings.critic_learning_rate)
 
-    @property
-    def loss_beta(self) -> float:
-        return 0.0 if self.kl_in_reward else super().loss_beta
-
-    def _calculate_rewards(self, *args: Any) -> Tensor:
-        rewards: Tensor = super()._calculate_rewards(*args)
-        self._scores = (rewards * self.reward_weights.to(rewards.device)).sum(1)  # of all processes
-        return rewards
-
-    def _generate_and_score_completions(self, inputs: Any) -> Any:
-        output = super()._generate_and_score_completions(inputs)
-        mask = output["completion_mask"]
-        rows = len(mask)
-        start = self.accelerator.process_index * rows
-        scores = self._scores[start : start + rows] - self._missing_end(output)
-        values = self.companion_says(output) * mask
-        penalties, kl = self._kl(output)
-        coefficient = self.kl_control.coefficient
-        rewards = token_rewards(scores, coefficient * penalties, mask)
+    def sample(self, rows: list[dict[str, str]]) -> Batch:
+        batch = super().sample(rows)
+        mask = self.loss_mask(batch)
+        scores = self.local(self.scores()) - self._missing_end(batch)
+        values = self.companion_says(batch) * mask
+        penalty = self.penalty(batch)
+        rewards = token_rewards(scores, penalty, mask)
         advantages, returns = gae(rewards, values, mask, self.settings.gamma, self.settings.lam)
-        output["advantages"], spread = whiten(advantages, mask, self.sums)
-        output |= {"values": values, "returns": returns}
-        self._note_round(output, rewards, scores, spread)
-        if self.kl_in_reward:
-            self.note(kl=kl, kl_coef=coefficient)
-            if self.model.training:
-                self.kl_control.update(kl, rows * self.accelerator.num_processes)
-        return output
+        batch["advantages"], spread = whiten(advantages, mask, self.total)
+        batch |= {"values": values, "returns": returns}
+        self._note_round(batch, rewards, scores, spread)
+        if self.settings.kl_in_reward and self.beta > 0:
+            self._steer(penalty / self.beta, mask)
+        return batch
+
+    def _steer(self, kl: Tensor, mask: Tensor) -> None:
+        """Correct the penalty's weight for the next round by the KL of this: a mean over tokens, then completions."""
+        self.note("kl_coef", self.beta)
+        if self.model.training:
+            of_each = kl.sum(-1) / mask.sum(-1).clamp(min=1)
+            total, completions = self.reduced(of_each.sum(), (mask.sum(-1) > 0).sum())
+            self.kl_control.update(total / max(completions, 1.0), len(self.rewards))
+            self.beta = self.kl_control.coefficient
 
     def _missing_end(self, output: dict[str, Any]) -> Tensor:
         """The penalty of each completion that was cut before its end."""
@@ -73,49 +68,29 @@ class PPOTrainer(CompanionTrainer):
         ended = torch.isin(last, torch.tensor(self.eos_token_ids, device=last.device))
         return (self.settings.missing_eos_penalty or 0.0) * (~ended).float()
 
-    def _kl(self, output: dict[str, Any]) -> tuple[Tensor, float]:
-        """The log-ratio of policy to reference of each token (k1), and its mean: over tokens, then completions."""
-        mask = output["completion_mask"]
-        if not self.kl_in_reward:
-            return torch.zeros_like(mask, dtype=torch.float32), 0.0
-        if "old_per_token_logps" not in output:  # TRL leaves them out where they are the policy's at the first step
-            ids = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
-            attention = torch.cat([output["prompt_mask"], mask], dim=1)
-            size = self.args.per_device_train_batch_size
-            with torch.no_grad():
-                logps, _, _ = self._get_per_token_logps_and_entropies(
-                    self.model, ids, attention, mask.size(1), batch_size=size
-                )
-            output["old_per_token_logps"] = logps
-        ratios = (output["old_per_token_logps"] - output["ref_per_token_logps"]) * mask
-        of_each = ratios.sum(-1) / mask.sum(-1).clamp(min=1)
-        total, count = self.reduced(of_each.sum(), (mask.sum(-1) > 0).sum())
-        return ratios, total / max(count, 1.0)
-
     def _note_round(self, output: dict[str, Any], rewards: Tensor, scores: Tensor, spread: float) -> None:
         mask, values, returns = output["completion_mask"], output["values"], output["returns"]
         sums = (mask.sum(), (values * mask).sum(), (returns * mask).sum(), scores.sum(), rewards.sum())
         tokens, value, gain, score, after_kl = self.reduced(*sums)
         completions = len(mask) * self.accelerator.num_processes
-        self.note(
+        self.note_all(
             advantages__std=spread,
             returns__mean=gain / max(tokens, 1.0),
             value__mean=value / max(tokens, 1.0),
             score=score / completions,
             reward_after_kl=after_kl / completions,
         )
-        explained = explained_variance(values, returns, mask, self.sums)
+        explained = explained_variance(values, returns, mask, self.total)
         if explained is not None:
-            self.note(value__explained_variance=explained)
+            self.note_all(value__explained_variance=explained)
         if self.num_generations == 1:  # every group of one is without spread
             self._metrics["train" if self.model.training else "eval"].pop("frac_reward_zero_std", None)
-        self.log_advantages(output)
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         """The clipped objective on tokens, the entropy bonus, and the critic's loss, each a mean over tokens."""
         policy_loss, values, outputs = self.loss_of_both(model, inputs)
         losses, clipped = value_losses(values, inputs["values"], inputs["returns"], self.settings.cliprange_value)
-        value_loss = self.token_mean(losses, inputs)
+        value_loss = self.averaged(losses, inputs)
         self._note_losses(policy_loss, losses, clipped, outputs, inputs)
         return policy_loss + value_loss
 
@@ -130,7 +105,7 @@ class PPOTrainer(CompanionTrainer):
         tokens, value_loss, clips, moved, policy = self.reduced(*sums)
         tokens = max(tokens, 1.0)
         steps = self.current_gradient_accumulation_steps if self.model.training else 1
-        self.note(
+        self.note_all(
             policy_loss=policy * steps / self.accelerator.num_processes,
             value_loss=value_loss / tokens,
             value__clip_ratio=clips / tokens,
@@ -149,3 +124,4 @@ class PPOTrainer(CompanionTrainer):
         if checkpoint is not None:
             with open(os.path.join(checkpoint, KL_STATE), encoding="utf-8") as stream:
                 self.kl_control.coefficient = json.load(stream)["coefficient"]
+            self.beta = self.kl_control.coefficient

@@ -22,7 +22,9 @@ class SamplingConfig(GRPOConfig):
             processes = int(os.environ.get("WORLD_SIZE", "1"))
             whole_round = self.per_device_train_batch_size * micro_batches * processes
             config.num_generations = self.generation_batch_size or whole_round
-            config.num_generations_eval = config.num_generations_eval or 1
+            of_evaluation = config.num_generations_eval
+            config.num_generations_eval = of_evaluation or 1
         super().__post_init__()
         if single:
             config.num_generations = 1
+            config.num_generations_eval = of_evaluation

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +21,6 @@ from transformers import (
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.trainers.prime import demand_whole_groups
 from tests.runtime.support import Row, logged
 from tests.runtime.test_worker import LORA, PROMPTS, VARIED, changed, trained
 
@@ -134,17 +132,17 @@ class TestPpo:
 
 
 class TestCriticStart:
-    def values_at_start(self, folder: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> Any:
+    def values_at_start(self, folder: Path, monkeypatch: pytest.MonkeyPatch, source: str | None) -> Any:
         critics: list[Any] = []
         monkeypatch.setattr(Trainer, "train", lambda self, **_: critics.append(self.companion) or _stop())
         with pytest.raises(RunError, match="enough was seen"):
-            ppo(folder, training={"critic_init": source})
+            ppo(folder, training={"critic_init": source} if source else {})
         return critics[0].model
 
     def test_from_the_policy_it_has_a_head_of_zeros(
         self, tmp_path: Path, tiny_chat: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        model = self.values_at_start(tmp_path, monkeypatch, "policy")
+        model = self.values_at_start(tmp_path, monkeypatch, None)
         assert not model.score.weight.any()
         assert not model.score.bias.any()
         name = "model.layers.0.mlp.up_proj.weight"
@@ -261,7 +259,14 @@ class TestPrime:
         assert not torch.equal(model.state_dict()[name], weights(tiny_chat)[name])
         assert not torch.equal(model.state_dict()[name], weights(run.output_dir)[name])
         assert logged(run, "prm/loss")[0] == pytest.approx(0.6931, abs=1e-3), "it starts at the reference model"
-        for name in ("policy_loss", "prm/accuracy", "prm/reward", "filter/outside", "filter/drawn", "advantages/std"):
+        for name in (
+            "policy_loss",
+            "prm/accuracy",
+            "prm/reward",
+            "filter/outside",
+            "sampling/rounds",
+            "advantages/std",
+        ):
             assert len(logged(run, name)) == 2, name
 
     def test_a_reward_above_1_is_no_accuracy(self, tmp_path: Path) -> None:
@@ -275,9 +280,3 @@ class TestPrime:
         assert all(weight.abs().sum() > 0 for name, weight in adapter.items() if "lora_B" in name)
         config = json.loads((Path(run.output_dir) / "prm" / "config.json").read_text())
         assert config["architectures"] == ["Qwen3ForCausalLM"]
-
-    def test_a_process_must_hold_whole_groups(self) -> None:
-        of_each = {"per_device_train_batch_size": 2, "num_generations": 4}
-        demand_whole_groups(SimpleNamespace(steps_per_generation=2, **of_each))
-        with pytest.raises(ValueError, match="2 x steps_per_generation 1 are no whole groups of num_generations 4"):
-            demand_whole_groups(SimpleNamespace(steps_per_generation=1, **of_each))
