@@ -21,6 +21,7 @@ from transformers import (
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.worker import train
 from tests.runtime.support import Row, logged
 from tests.runtime.test_worker import LORA, PROMPTS, VARIED, changed, trained
 
@@ -187,6 +188,18 @@ class TestWarmup:
         assert critic == pytest.approx([1e-3, 0.75e-3, 0.5e-3, 0.25e-3])
 
 
+def resumed(folder: Path, run: CompiledRun) -> CompiledRun:
+    """The run again, in a folder of its own, from its checkpoint after two steps."""
+    (folder / "again" / "run").mkdir(parents=True)
+    places = {"output_dir": str(folder / "again"), "run_dir": str(folder / "again" / "run")}
+    arguments = {**run.arguments, "output_dir": places["output_dir"]}
+    checkpoint = f"{run.output_dir}/checkpoint-2"
+    again = run.model_copy(update={**places, "arguments": arguments, "checkpoint": checkpoint})
+    train(again)
+    assert next(line["step"] for line in steps_after(again, 0)) == 3, "it went on"
+    return again
+
+
 def steps_after(run: CompiledRun, step: int) -> list[Row]:
     """What was logged of the steps after that one, but for times."""
     lines = map(json.loads, (Path(run.run_dir) / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
@@ -216,12 +229,9 @@ class TestResume:
     def test_it_goes_on_bit_by_bit(
         self, tmp_path: Path, algorithm: str, training: Row, companion: str, model: Row
     ) -> None:
-        (tmp_path / "again").mkdir()
         arguments: Row = {**training, **SAVED}
         whole = trained(tmp_path, algorithm, PROMPTS, training=arguments, model_settings=model, **LENGTH)
-        checkpoint = Path(whole.output_dir) / "checkpoint-2"
-        arguments = {**arguments, "resume_from_checkpoint": str(checkpoint)}
-        rest = trained(tmp_path / "again", algorithm, PROMPTS, training=arguments, model_settings=model, **LENGTH)
+        rest = resumed(tmp_path, whole)
         assert same(Path(whole.output_dir) / companion, Path(rest.output_dir) / companion)
         if model:
             files = [Path(run.output_dir, "adapter_model.safetensors") for run in (whole, rest)]
@@ -235,10 +245,9 @@ class TestResume:
 
     def test_a_checkpoint_without_the_critic_is_refused(self, tmp_path: Path) -> None:
         run = ppo(tmp_path, training={**SAVED, "max_steps": 2})
-        checkpoint = Path(run.output_dir) / "checkpoint-2"
-        (checkpoint / "critic" / "config.json").unlink()
+        (Path(run.output_dir) / "checkpoint-2" / "critic" / "config.json").unlink()
         with pytest.raises(RunError, match="holds no critic"):
-            ppo(tmp_path, training={**SAVED, "resume_from_checkpoint": str(checkpoint)})
+            resumed(tmp_path, run)
 
     def test_the_best_checkpoint_is_loaded_with_its_critic(self, tmp_path: Path) -> None:
         evaluated = {"eval_strategy": "steps", "eval_steps": 1, "per_device_eval_batch_size": 4, "save_steps": 1}
