@@ -22,7 +22,7 @@ UNUSED = frozenset(
 )
 
 
-class TokenAdvantageSettings(RolloutSettings):
+class SampledSettings(RolloutSettings):
     """What the algorithms share that give each token of a completion an advantage of its own."""
 
     entropy_coef: Annotated[float, Field(ge=0)] = 0.0
@@ -31,7 +31,7 @@ class TokenAdvantageSettings(RolloutSettings):
     """``dapo``: every token of the global batch weighs alike."""
 
 
-class PpoSettings(TokenAdvantageSettings):
+class PpoSettings(SampledSettings):
     """Settings of proximal policy optimization."""
 
     num_generations: Annotated[int, Field(ge=1)] = 1
@@ -42,9 +42,9 @@ class PpoSettings(TokenAdvantageSettings):
     """Lambda of generalized advantage estimation: 1 trusts the rewards alone, less trusts the critic more."""
     cliprange_value: Annotated[float, Field(gt=0)] | None = 0.5
     """The critic's values may leave those at the time of sampling by this much in one round. null: no limit."""
-    critic_init: Annotated[str, Field(min_length=1)] = "policy"
-    """What the critic starts from: ``policy`` (its weights, with a head of zeros), or the folder or Hub id of a reward
-    model with the policy's tokenizer, or of a critic that an earlier run saved."""
+    critic_init: Annotated[str, Field(min_length=1)] | None = None
+    """What the critic starts from: the folder or Hub id of a reward model with the policy's tokenizer, or of a critic
+    that an earlier run saved. Default: the policy's weights, with a head of zeros."""
     critic_learning_rate: Annotated[float, Field(gt=0)] = 1e-5
     """Peak learning rate of the critic; its schedule has the shape of the policy's."""
     critic_trained: Literal["all", "head"] = "all"

@@ -8,19 +8,21 @@ from pydantic import Field
 
 from recipe_engine.algorithms.base import Algorithm
 from recipe_engine.algorithms.grpo import derived_arguments
-from recipe_engine.algorithms.ppo import UNUSED, TokenAdvantageSettings
+from recipe_engine.algorithms.ppo import UNUSED, SampledSettings
 from recipe_engine.algorithms.rollout import sizes_of
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class PrimeSettings(TokenAdvantageSettings):
+class PrimeSettings(SampledSettings):
     """Settings of process reinforcement through implicit rewards."""
 
     learning_rate: Annotated[float, Field(gt=0)] = 5e-7
     """Peak learning rate of AdamW for the policy."""
     num_generations: Annotated[int, Field(ge=2)] = 4
     """Completions sampled for each prompt: the others of a group are the baseline of each."""
+    kl_in_reward: Literal[False] = False
+    """The penalty is in the loss: rewards of tokens are those of the implicit reward model."""
     prm_learning_rate: Annotated[float, Field(gt=0)] = 1e-6
     """Peak learning rate of the implicit process reward model; its schedule has the shape of the policy's."""
     beta_train: Annotated[float, Field(gt=0)] = 0.05
@@ -36,7 +38,7 @@ class PrimeSettings(TokenAdvantageSettings):
     accuracy_upper_bound: Share = 0.8
     """Prompts whose completions are right more often than this are replaced. 1: none are."""
     oversample_factor: Annotated[int, Field(ge=1)] = 4
-    """A round samples at most this many times its prompts in order to replace those outside the bounds. 1: no
+    """Most times that a round is sampled in order to replace prompts outside the bounds, the first one included. 1: no
     replacement."""
 
 

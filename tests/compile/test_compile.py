@@ -282,7 +282,4 @@ class TestModelsInSettings:
         Path("scorer").mkdir()
         assert compiled(self.PPO + "  critic_init: ./scorer\n").settings["critic_init"] == os.path.abspath("scorer")
         assert compiled(self.PPO + "  critic_init: org/scorer\n").settings["critic_init"] == "org/scorer"
-
-    def test_the_word_for_no_model_is_kept_whatever_folders_there_are(self) -> None:
-        Path("policy").mkdir()
-        assert compiled(self.PPO).settings["critic_init"] == "policy"
+        assert compiled(self.PPO).settings["critic_init"] is None

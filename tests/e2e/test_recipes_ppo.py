@@ -35,7 +35,7 @@ def test_ppo_of_llama_has_the_settings_of_its_seed() -> None:
     run = compiled(ROOT / "recipes/training/ppo/llama3_8B_full.yaml")
     settings, arguments = run.settings, run.arguments
     assert (settings["gamma"], settings["lam"], settings["cliprange_value"]) == (1.0, 1.0, 0.5)
-    assert (settings["critic_init"], settings["critic_learning_rate"]) == ("policy", 1e-5)
+    assert (settings["critic_init"], settings["critic_learning_rate"]) == (None, 1e-5)
     assert (arguments["num_generations"], arguments["beta"], arguments["delta"]) == (1, 0.0, 3.0)
     assert arguments["per_device_train_batch_size"] * arguments["gradient_accumulation_steps"] * 8 == 512
 

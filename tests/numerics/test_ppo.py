@@ -132,8 +132,8 @@ class TestRounds:
         logged = trainer._metrics["train"]
         assert logged["score"] == pytest.approx([sum(SCORES) / B - eos_penalty * 4 / B])
         if kl_coef:
-            of_each = [float((old - frozen)[row, :n].mean()) for row, n in enumerate(LENGTHS)]
-            assert logged["kl"] == pytest.approx([sum(of_each) / B])
+            total = sum(float((old - frozen)[row, :n].sum()) for row, n in enumerate(LENGTHS))
+            assert logged["kl"] == pytest.approx([total / sum(LENGTHS)])
 
     def test_without_a_penalty_no_reference_model_is_loaded(self, make_trainer: MakeTrainer) -> None:
         assert made(make_trainer, "ppo", {}).ref_model is None
@@ -143,10 +143,11 @@ class TestRounds:
     ) -> None:
         settings = {"beta": 0.3, "kl_in_reward": True, "kl_controller": "adaptive", "target_kl": 0.5, "kl_horizon": 40}
         trainer = made(make_trainer, "ppo", settings)
-        old = torch.zeros(B, LONGEST).double()
-        sampled(trainer, monkeypatch, said=old, old=old, frozen=old - 0.55, scores=SCORES)
+        old = random(B, LONGEST, seed=5, scale=0.02)
+        frozen = old - torch.tensor([0.5 + 0.1 * (row % 2) for row in range(B)]).unsqueeze(1)
+        sampled(trainer, monkeypatch, said=old, old=old, frozen=frozen, scores=SCORES)
         assert trainer._metrics["train"]["kl_coef"] == [0.3]
-        assert trainer.kl_control.coefficient == pytest.approx(0.3 * (1 + 0.1 * B / 40))
+        assert trainer.beta == pytest.approx(0.3 * (1 + 0.1 * B / 40)), "a mean over tokens, then completions"
 
 
 @pytest.mark.parametrize(

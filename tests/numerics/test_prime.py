@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.trainers.process_rewards import outside
+from recipe_engine.runtime.trainers.rollout import RolloutTrainer
 from tests.numerics.conftest import MakeTrainer
 from tests.numerics.sampled import (
     COMPLETIONS,
@@ -140,59 +143,54 @@ def test_bounds_belong_to_what_is_kept(scores: list[float], expected: bool) -> N
 class TestFilter:
     def refilled(
         self, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, rounds: list[list[float]], factor: int
-    ) -> tuple[object, list[int], dict[str, list[float]]]:
-        """A round of these scores, and further ones; how many rows each drew, and the log."""
+    ) -> tuple[dict[str, Tensor], Any, int]:
+        """A round of these scores, and further ones: what is trained on, the trainer, and the rounds sampled."""
         trainer = made(make_trainer, "prime", {"num_generations": 2, "oversample_factor": factor})
-        drawn: list[int] = []
+        count = 0
 
-        def given(inputs: list[Row]) -> Row:
-            start = sum(drawn)
-            drawn.append(len(inputs))
-            rows = len(inputs)
-            scores = [score for one in rounds for score in one][start : start + rows]
-            width = 2 + len(drawn)  # every round has another width
-            marks = torch.arange(start, start + rows)
-            mask = torch.ones(rows, width, dtype=torch.long)
-            return {
-                "prompt_ids": marks.unsqueeze(1).expand(rows, width),
-                "prompt_mask": mask,
-                "completion_ids": marks.unsqueeze(1).expand(rows, width),
-                "completion_mask": mask,
-                "accuracy": torch.tensor(scores),
-                "num_items_in_batch": mask.sum(),
-            }
+        def given(self: Any, rows: list[Row]) -> Row:
+            nonlocal count
+            scores, first, count = rounds[count], 10 * count, count + 1
+            self.rewards = torch.tensor(scores).unsqueeze(1)
+            for column in ("prompt", "completion"):
+                self._logs[column].extend(range(first, first + len(scores)))
+            width = 1 + count  # every round has another width
+            marks = torch.arange(first, first + len(scores)).unsqueeze(1)
+            mask = torch.ones(len(scores), width, dtype=torch.long)
+            ids = marks.expand(-1, width).contiguous()
+            named = {"prompt_ids": ids, "completion_ids": ids.clone(), "prompt_mask": mask, "completion_mask": mask}
+            return {name: value.clone() for name, value in named.items()}
 
-        monkeypatch.setattr(trainer, "_sampled", given)
-        out = trainer._refilled(given([trainer.train_dataset[0]] * len(rounds[0])), len(rounds[0]))
-        return out, drawn, trainer._metrics["train"]
+        monkeypatch.setattr(RolloutTrainer, "sample", given)
+        rows = [trainer.train_dataset[n // 2] for n in range(len(rounds[0]))]
+        batch = given(trainer, rows)
+        trainer._refill(batch, rows)
+        return batch, trainer, count
 
     def test_prompts_outside_the_bounds_are_replaced(
         self, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         first = [1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0]  # the second and the fourth prompt teach nothing
-        further = [1.0, 1.0, 0.0, 1.0], [1.0, 0.0]
-        out, drawn, log = self.refilled(make_trainer, monkeypatch, [first, *further], 4)
-        assert drawn == [8, 4, 2]
-        assert isinstance(out, dict)
-        assert out["completion_ids"][:, 0].tolist() == [0, 1, 10, 11, 4, 5, 12, 13]
-        assert out["accuracy"].tolist() == [1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0]
-        assert out["completion_mask"].sum(1).tolist() == [3, 3, 4, 4, 3, 3, 5, 5]
-        assert out["prompt_mask"][0].tolist() == [0, 0, 1, 1, 1]
-        assert out["completion_mask"][0].tolist() == [1, 1, 1, 0, 0]
-        assert out["num_items_in_batch"] == 30
-        assert log["filter/outside"] == [0.5]
-        assert log["filter/left"] == [0.0]
-        assert log["filter/drawn"] == [0.75]
+        further = [1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0]
+        out, trainer, rounds = self.refilled(make_trainer, monkeypatch, [first, *further], 4)
+        assert rounds == 3
+        assert out["completion_ids"][:, 0].tolist() == [0, 1, 12, 13, 4, 5, 20, 21]
+        assert trainer.scores().tolist() == [1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0]
+        assert out["completion_mask"].sum(1).tolist() == [2, 2, 3, 3, 2, 2, 4, 4]
+        assert out["prompt_mask"][0].tolist() == [0, 0, 1, 1]
+        assert out["completion_mask"][0].tolist() == [1, 1, 0, 0]
+        assert out["num_items_in_batch"] == 22
+        assert list(trainer._logs["completion"]) == [0, 1, 12, 13, 4, 5, 20, 21]
+        logged = trainer._metrics["train"]
+        assert (logged["filter/outside"], logged["filter/left"], logged["sampling/rounds"]) == ([0.5], [0.0], [3])
 
     def test_no_more_is_drawn_than_the_factor_allows(
         self, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        out, drawn, log = self.refilled(make_trainer, monkeypatch, [[1.0] * 8, [0.0] * 8, [0.0] * 8], 2)
-        assert drawn == [8, 8]
-        assert isinstance(out, dict)
+        out, trainer, rounds = self.refilled(make_trainer, monkeypatch, [[1.0] * 8, [0.0] * 8, [0.0] * 8], 2)
+        assert rounds == 2
         assert out["completion_ids"][:, 0].tolist() == list(range(8))
-        assert log["filter/left"] == [1.0]
+        assert trainer._metrics["train"]["filter/left"] == [1.0]
 
     def test_a_factor_of_one_draws_nothing(self, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
-        _, drawn, _ = self.refilled(make_trainer, monkeypatch, [[1.0] * 8], 1)
-        assert drawn == [8]
+        assert self.refilled(make_trainer, monkeypatch, [[1.0] * 8], 1)[2] == 1

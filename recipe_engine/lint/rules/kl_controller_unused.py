@@ -36,8 +36,8 @@ def check(context: Context) -> Iterator[Finding]:
     if context.algorithm.name != "ppo":
         return
     adaptive = context.argument("kl_controller") == "adaptive"
-    if adaptive and not context.argument("kl_in_reward"):
-        message = "the adaptive controller steers a penalty in the reward, and kl_in_reward is false"
+    if adaptive and (context.argument("beta") == 0 or not context.argument("kl_in_reward")):
+        message = "the adaptive controller steers a KL penalty in the reward, and there is none"
         hint = "write kl_in_reward: true and a beta above 0, or kl_controller: fixed"
         yield Finding(("training", "kl_controller"), message, hint=hint)
     if not adaptive:

@@ -12,7 +12,6 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import get_scheduler
 from trl.trainer.utils import disable_dropout_in_model
 
-from recipe_engine.algorithms.ppo import TokenAdvantageSettings
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.trainers.companion import Both, Companion, apart, attach
 from recipe_engine.runtime.trainers.rollout import RolloutTrainer
@@ -24,10 +23,9 @@ class CompanionTrainer(RolloutTrainer):
     A subclass names the companion, which is also its folder beside the model, and makes it.
     """
 
-    settings: TokenAdvantageSettings
     companion_name: str
     lr_scheduler: Any
-    beta: float
+    settings: Any
 
     def __init__(self, *, model: str, args: Any, settings: Any, **others: Any) -> None:
         deepspeed = args.hf_deepspeed_config.config if getattr(args, "hf_deepspeed_config", None) else {}
@@ -59,8 +57,8 @@ class CompanionTrainer(RolloutTrainer):
 
     @property
     def loss_beta(self) -> float:
-        """Weight of the KL penalty in the loss."""
-        return float(self.settings.beta)
+        """Weight of the KL penalty that the loss sees."""
+        return self.beta
 
     warmup_steps = 0
     """Optimizer steps at the start in which the companion alone is trained."""
@@ -165,40 +163,15 @@ class CompanionTrainer(RolloutTrainer):
             self.beta = rollout_beta
         width = inputs["completion_ids"].size(1)
         if self.settings.entropy_coef:
-            loss = loss - self.settings.entropy_coef * self.token_mean(both.outputs.entropy[:, -width:], inputs)
+            loss = loss - self.settings.entropy_coef * self.averaged(both.outputs.entropy[:, -width:], inputs)
         if self.warming_up and self.model.training:
             loss = 0.0 * loss
         return loss, both.said[:, -width:].float(), both.outputs
 
-    def token_mean(self, values: Tensor, inputs: dict[str, Any]) -> Tensor:
-        """This micro-batch's part of the mean over all completion tokens of a step, of all processes.
-
-        ``num_items_in_batch`` counts the tokens of a whole round, which may be several steps.
-        """
-        tokens = inputs["num_items_in_batch"].clamp(min=1.0) / self.accelerator.num_processes
-        if self.model.training:
-            tokens = tokens * self.current_gradient_accumulation_steps / self.args.steps_per_generation
-        return (values * inputs["completion_mask"]).sum() / tokens
-
     def reduced(self, *values: Tensor) -> list[float]:
         """Sums of scalars over all processes."""
-        totals: list[float] = self.sums(torch.stack([value.detach().double() for value in values])).tolist()
+        totals: list[float] = self.total(torch.stack([value.detach().double() for value in values])).tolist()
         return totals
-
-    def sums(self, totals: Tensor) -> Tensor:
-        """Sums of each element over all processes."""
-        reduced: Tensor = self.accelerator.reduce(totals, reduction="sum")
-        return reduced
-
-    def log_advantages(self, output: dict[str, Any]) -> None:
-        """Put a round's advantages, a mean over each completion's tokens, where TRL logged those of a group."""
-        mask = output["completion_mask"]
-        means = (output["advantages"] * mask).sum(-1) / mask.sum(-1).clamp(min=1)
-        logged = self._logs["advantages"]
-        found = self.accelerator.gather(means).tolist()
-        for _ in range(min(len(found), len(logged))):
-            logged.pop()
-        logged.extend(found)
 
     def note_all(self, **metrics: float) -> None:
         """Metrics for the log; a name's double underscore is a slash."""

@@ -16,8 +16,6 @@ from transformers.utils import logging
 
 from recipe_engine.runtime.trainers.companion import Companion
 
-FROM_POLICY = "policy"
-
 
 def load_critic(policy: str, settings: Any, model_arguments: dict[str, Any], tokenizer: Any) -> Companion:
     """The critic at the start of training.
@@ -25,20 +23,18 @@ def load_critic(policy: str, settings: Any, model_arguments: dict[str, Any], tok
     Raises:
         ValueError: what ``critic_init`` names reads other tokens than the policy, or has no head of one number.
     """
-    source: str = settings.critic_init
+    source: str | None = settings.critic_init
     arguments = dict(model_arguments)
-    if source == FROM_POLICY:
-        path = policy
-    else:
-        path = source
+    if source is not None:
         arguments.pop("revision", None)  # of the policy
         _demand_tokenizer(source, tokenizer)
+    path = source or policy
     with _quiet():  # what is missing is looked at below
         model, found = AutoModelForTokenClassification.from_pretrained(
             path, num_labels=1, output_loading_info=True, **arguments
         )
     missing = sorted(name for name in found["missing_keys"] if name.startswith("score."))
-    if source != FROM_POLICY and "score.weight" in missing:
+    if source is not None and "score.weight" in missing:
         raise ValueError(f"training.critic_init: {source} has no head `score` of one number: it is no reward model")
     others = sorted(set(found["missing_keys"]) - set(missing))
     if others:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -12,12 +13,7 @@ from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.reward_rows import unpack
 from recipe_engine.runtime.trainers import advantages as estimate
 from recipe_engine.runtime.trainers.decoding import sampling
-from recipe_engine.runtime.trainers.resampling import (
-    completions_table,
-    further_rounds,
-    put_completions_table,
-    replace_groups,
-)
+from recipe_engine.runtime.trainers.resampling import fill, further_rounds
 from recipe_engine.runtime.trainers.rollout import Batch, RolloutTrainer
 
 
@@ -43,33 +39,14 @@ class RewardedGRPOTrainer(RolloutTrainer):
             missing = (~kept).nonzero().flatten().tolist()
             further = further_rounds(self, rows)
             while missing and len(useless) < self.settings.max_sampling_rounds and (drawn := next(further, None)):
-                missing, of_this_round = self._fill(batch, missing, drawn)
+                another = partial(super().sample, drawn)
+                missing, of_this_round = fill(self, batch, missing, another, self.worth_training)
                 useless.append(of_this_round)
             batch["num_items_in_batch"] = self.total(self.loss_mask(batch).sum())
             self._report(len(useless), missing)
         if self.num_generations > 1:
             self.note("groups_without_spread", sum(useless) / len(useless) / len(kept))
         return batch
-
-    def _fill(self, batch: Batch, missing: list[int], drawn: list[dict[str, str]]) -> tuple[list[int], float]:
-        """Sample another round and put its groups worth training into the places that miss one.
-
-        Returns the places that still miss one, and how many groups of that round were not worth training.
-        """
-        rewards, table = self.rewards, completions_table(self)
-        other = super().sample(drawn)
-        kept = self.worth_training()
-        pairs = list(zip(missing, kept.nonzero().flatten().tolist(), strict=False))
-        replace_groups(self, batch, other, pairs)
-        size, sampled = self.num_generations, completions_table(self)
-        for place, source in pairs:
-            for k in range(size):
-                rewards[place * size + k] = self.rewards[source * size + k]
-                for column, values in zip(table, sampled, strict=True):
-                    column[place * size + k] = values[source * size + k]
-        self.rewards = rewards
-        put_completions_table(self, table)
-        return missing[len(pairs) :], float((~kept).sum())
 
     def _report(self, rounds: int, missing: list[int]) -> None:
         self.note("sampling/rounds", rounds)

@@ -9,14 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recipe_engine.algorithms.ppo import PpoSettings
-from recipe_engine.algorithms.rollout import kl_type_of
 from recipe_engine.runtime.trainers.companion import Companion
 from recipe_engine.runtime.trainers.companion_trainer import CompanionTrainer
 from recipe_engine.runtime.trainers.critic import load_critic
-from recipe_engine.runtime.trainers.divergence import divergence
 from recipe_engine.runtime.trainers.gae import explained_variance, gae, token_rewards, value_losses, whiten
 from recipe_engine.runtime.trainers.kl_control import KlControl
+from recipe_engine.runtime.trainers.rollout import Batch
 
 KL_STATE = "kl_control.json"
 
@@ -24,14 +22,12 @@ KL_STATE = "kl_control.json"
 class PPOTrainer(CompanionTrainer):
     """TRL's GRPO trainer with the advantages and the second loss of PPO (arXiv 1707.06347, equation 9)."""
 
-    settings: PpoSettings
     companion_name = "critic"
 
     def __init__(self, *, settings: Any, **others: Any) -> None:
         self.warmup_steps = settings.critic_warmup_steps
         target = settings.target_kl if settings.kl_controller == "adaptive" else None
         self.kl_control = KlControl(settings.beta, target, settings.kl_horizon)
-        self.kl_in_reward = settings.kl_in_reward and settings.beta > 0
         super().__init__(settings=settings, **others)
 
     def make_companion(self, policy: str) -> Companion:
@@ -41,27 +37,29 @@ class PPOTrainer(CompanionTrainer):
     def companion_learning_rate(self) -> float:
         return float(self.settings.critic_learning_rate)
 
-    @property
-    def loss_beta(self) -> float:
-        return 0.0 if self.kl_in_reward else super().loss_beta
-
-    def _generate_and_score_completions(self, inputs: Any) -> Any:
-        output = self.sample(inputs)
-        mask = output["completion_mask"]
-        scores = self.local(self.scores()) - self._missing_end(output)
-        values = self.companion_says(output) * mask
-        penalties, kl = self._kl(output)
-        coefficient = self.kl_control.coefficient
-        rewards = token_rewards(scores, coefficient * penalties, mask)
+    def sample(self, rows: list[dict[str, str]]) -> Batch:
+        batch = super().sample(rows)
+        mask = self.loss_mask(batch)
+        scores = self.local(self.scores()) - self._missing_end(batch)
+        values = self.companion_says(batch) * mask
+        penalty = self.penalty(batch)
+        rewards = token_rewards(scores, penalty, mask)
         advantages, returns = gae(rewards, values, mask, self.settings.gamma, self.settings.lam)
-        output["advantages"], spread = whiten(advantages, mask, self.sums)
-        output |= {"values": values, "returns": returns}
-        self._note_round(output, rewards, scores, spread)
-        if self.kl_in_reward:
-            self.note_all(kl=kl, kl_coef=coefficient)
-            if self.model.training:
-                self.kl_control.update(kl, len(mask) * self.accelerator.num_processes)
-        return output
+        batch["advantages"], spread = whiten(advantages, mask, self.total)
+        batch |= {"values": values, "returns": returns}
+        self._note_round(batch, rewards, scores, spread)
+        if self.settings.kl_in_reward and self.beta > 0:
+            self._steer(penalty / self.beta, mask)
+        return batch
+
+    def _steer(self, kl: Tensor, mask: Tensor) -> None:
+        """Correct the penalty's weight for the next round by the KL of this: a mean over tokens, then completions."""
+        self.note("kl_coef", self.beta)
+        if self.model.training:
+            of_each = kl.sum(-1) / mask.sum(-1).clamp(min=1)
+            total, completions = self.reduced(of_each.sum(), (mask.sum(-1) > 0).sum())
+            self.kl_control.update(total / max(completions, 1.0), len(self.rewards))
+            self.beta = self.kl_control.coefficient
 
     def _missing_end(self, output: dict[str, Any]) -> Tensor:
         """The penalty of each completion that was cut before its end."""
@@ -69,26 +67,6 @@ class PPOTrainer(CompanionTrainer):
         last = ids.gather(1, (mask.sum(-1, keepdim=True) - 1).clamp(min=0)).squeeze(1)
         ended = torch.isin(last, torch.tensor(self.eos_token_ids, device=last.device))
         return (self.settings.missing_eos_penalty or 0.0) * (~ended).float()
-
-    def _kl(self, output: dict[str, Any]) -> tuple[Tensor, float]:
-        """The divergence of policy from reference of each token, and its mean: over tokens, then completions."""
-        mask = output["completion_mask"]
-        if not self.kl_in_reward:
-            return torch.zeros_like(mask, dtype=torch.float32), 0.0
-        if "old_per_token_logps" not in output:  # TRL leaves them out where they are the policy's at the first step
-            ids = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
-            attention = torch.cat([output["prompt_mask"], mask], dim=1)
-            size = self.args.per_device_train_batch_size
-            with torch.no_grad():
-                logps, _, _ = self._get_per_token_logps_and_entropies(
-                    self.model, ids, attention, mask.size(1), batch_size=size
-                )
-            output["old_per_token_logps"] = logps
-        kind = kl_type_of(self.settings)
-        found = divergence(kind, output["old_per_token_logps"], output["ref_per_token_logps"]) * mask
-        of_each = found.sum(-1) / mask.sum(-1).clamp(min=1)
-        total, count = self.reduced(of_each.sum(), (mask.sum(-1) > 0).sum())
-        return found, total / max(count, 1.0)
 
     def _note_round(self, output: dict[str, Any], rewards: Tensor, scores: Tensor, spread: float) -> None:
         mask, values, returns = output["completion_mask"], output["values"], output["returns"]
@@ -102,18 +80,17 @@ class PPOTrainer(CompanionTrainer):
             score=score / completions,
             reward_after_kl=after_kl / completions,
         )
-        explained = explained_variance(values, returns, mask, self.sums)
+        explained = explained_variance(values, returns, mask, self.total)
         if explained is not None:
             self.note_all(value__explained_variance=explained)
         if self.num_generations == 1:  # every group of one is without spread
             self._metrics["train" if self.model.training else "eval"].pop("frac_reward_zero_std", None)
-        self.log_advantages(output)
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         """The clipped objective on tokens, the entropy bonus, and the critic's loss, each a mean over tokens."""
         policy_loss, values, outputs = self.loss_of_both(model, inputs)
         losses, clipped = value_losses(values, inputs["values"], inputs["returns"], self.settings.cliprange_value)
-        value_loss = self.token_mean(losses, inputs)
+        value_loss = self.averaged(losses, inputs)
         self._note_losses(policy_loss, losses, clipped, outputs, inputs)
         return policy_loss + value_loss
 
@@ -147,3 +124,4 @@ class PPOTrainer(CompanionTrainer):
         if checkpoint is not None:
             with open(os.path.join(checkpoint, KL_STATE), encoding="utf-8") as stream:
                 self.kl_control.coefficient = json.load(stream)["coefficient"]
+            self.beta = self.kl_control.coefficient

@@ -6,35 +6,39 @@ round (``update: after`` in verl, a single forward).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
-from recipe_engine.algorithms.prime import PrimeSettings
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.trainers.companion import Companion
 from recipe_engine.runtime.trainers.companion_trainer import CompanionTrainer
 from recipe_engine.runtime.trainers.gae import whiten
-from recipe_engine.runtime.trainers.process_rewards import outcome_loss, outcome_returns, outside, process_returns
-from recipe_engine.runtime.trainers.refill import replace_groups
+from recipe_engine.runtime.trainers.process_rewards import (
+    mean_reward,
+    others_mean,
+    outcome_advantages,
+    outcome_loss,
+    outside,
+    process_returns,
+)
+from recipe_engine.runtime.trainers.resampling import fill, further_rounds
+from recipe_engine.runtime.trainers.rollout import Batch
 
 
 class PRIMETrainer(CompanionTrainer):
     """TRL's GRPO trainer with PRIME's advantages, its implicit reward model, and its filter of prompts."""
 
-    settings: PrimeSettings
     companion_name = "prm"
 
     needs_reference = True
-    refilled = False
-    """Whether prompts of the round at hand were replaced."""
 
-    def __init__(self, **others: Any) -> None:
-        super().__init__(**others)
-        demand_whole_groups(self.args)
+    @property
+    def loss_beta(self) -> float:
+        return float(self.settings.beta)
 
     def make_companion(self, policy: str) -> Companion:
         """A copy of the policy at the start: its log-ratio to the reference model is 0."""
@@ -46,10 +50,9 @@ class PRIMETrainer(CompanionTrainer):
     def companion_learning_rate(self) -> float:
         return float(self.settings.prm_learning_rate)
 
-    def _calculate_rewards(self, *args: Any) -> Tensor:
-        rewards: Tensor = super()._calculate_rewards(*args)
-        accuracy = self.scores()
-        low, high = float(accuracy.min()), float(accuracy.max())
+    def _calculate_rewards(self, *args: Any) -> Any:
+        rewards = super()._calculate_rewards(*args)
+        low, high = float(self.scores().min()), float(self.scores().max())
         if low < 0 or high > 1:
             raise RunError(
                 f"prime needs an accuracy from 0 to 1, and the rewards sum up to {low if low < 0 else high:g}",
@@ -57,75 +60,49 @@ class PRIMETrainer(CompanionTrainer):
             )
         return rewards
 
-    def _generate_and_score_completions(self, inputs: Any) -> Any:
-        output = self._sampled(inputs)
-        self.refilled = False
+    def sample(self, rows: list[dict[str, str]]) -> Batch:
+        batch = super().sample(rows)
         if self.model.training:
-            output = self._refilled(output, len(inputs))
-        mask, accuracy = output["completion_mask"], output["accuracy"]
+            self._refill(batch, rows)
+        mask, accuracy = self.loss_mask(batch), self.local(self.scores())
         group = self.num_generations if self.model.training else self.num_generations_eval
-        log_ratios = (self.companion_says(output) - output["ref_per_token_logps"]) * mask
+        log_ratios = (self.companion_says(batch) - batch["ref_per_token_logps"]) * mask
         rewards = self.settings.beta_train * log_ratios
         if self.settings.prime_norm == "batch_norm":
             rewards = rewards / (self._largest_return(rewards) + 1e-6)
-        settings = self.settings
-        advantages = settings.process_reward_coef * process_returns(rewards, mask, group)
-        advantages = advantages + settings.outcome_reward_coef * outcome_returns(accuracy, mask, group)
-        output["advantages"], spread = whiten(advantages, mask, self.sums)
-        if not self.refilled:  # else the table holds replaced completions
-            self.log_advantages(output)
+        advantages = self.settings.process_reward_coef * self._process_returns(rewards, mask, group)
+        over_others = outcome_advantages(self.scores(), group)
+        advantages = advantages + self.settings.outcome_reward_coef * self.local(over_others).unsqueeze(-1) * mask
+        batch["advantages"], spread = whiten(advantages, mask, self.total)
+        batch["accuracy"] = accuracy
         tokens, reward = self.reduced(mask.sum(), (rewards * mask).sum())
         self.note_all(advantages__std=spread, prm__reward=reward / max(tokens, 1.0))
-        return output
+        return batch
 
-    def _sampled(self, inputs: Any) -> dict[str, Any]:
-        """A round as TRL samples it, with the accuracy of each completion."""
-        output = self.sample(inputs)
-        return output | {"accuracy": self.local(self.scores())}
+    def _process_returns(self, rewards: Tensor, mask: Tensor, group: int) -> Tensor:
+        """Returns of process rewards. A group may be on several processes, so means are gathered."""
+        means = self.gathered(mean_reward(rewards, mask))
+        return process_returns(rewards, mask, self.local(others_mean(means, group)))
 
-    def _refilled(self, output: dict[str, Any], rows: int) -> dict[str, Any]:
-        """The round with prompts outside the bounds replaced, as far as ``oversample_factor`` lets it draw.
+    def _refill(self, batch: Batch, rows: list[dict[str, str]]) -> None:
+        """Replace prompts outside the bounds, as far as ``oversample_factor`` lets it draw further rounds."""
+        missing = (~self._worth_training()).nonzero().flatten().tolist()
+        prompts, found, rounds = len(self.rewards) // self.num_generations, len(missing), 1
+        further = further_rounds(self, rows)
+        while missing and rounds < self.settings.oversample_factor and (drawn := next(further, None)):
+            missing, _ = fill(self, batch, missing, partial(super().sample, drawn), self._worth_training)
+            rounds += 1
+        batch["num_items_in_batch"] = self.total(self.loss_mask(batch).sum())
+        self.note_all(filter__outside=found / prompts, filter__left=len(missing) / prompts, sampling__rounds=rounds)
 
-        Each process looks at its own prompts; all draw as many as the one that lacks most, since they score together.
-        """
-        settings, group = self.settings, self.num_generations
+    def _worth_training(self) -> Tensor:
+        settings = self.settings
         bounds = settings.accuracy_lower_bound, settings.accuracy_upper_bound
-        bad = outside(output["accuracy"], group, *bounds)
-        prompts = rows // group
-        (found,) = self.reduced(bad.sum())
-        drawn = 0
-        while drawn < prompts * (settings.oversample_factor - 1):
-            needed = int(self.accelerator.gather(bad.sum().unsqueeze(0)).max())
-            needed = min(needed, prompts * (settings.oversample_factor - 1) - drawn)
-            if needed == 0:
-                break
-            more = self._sampled(self._drawn(needed, drawn))
-            drawn += needed
-            self.refilled = True
-            good = (~outside(more["accuracy"], group, *bounds)).nonzero().flatten()
-            places = bad.nonzero().flatten()
-            count = min(len(good), len(places))
-            fill = self.processing_class.pad_token_id
-            output = replace_groups(output, more, places[:count], good[:count], group, fill)
-            bad[places[:count]] = False
-        tokens = output["completion_mask"].sum()
-        output["num_items_in_batch"] = self.accelerator.gather(tokens).sum()
-        (left,) = self.reduced(bad.sum())
-        everywhere = prompts * self.accelerator.num_processes
-        self.note_all(filter__outside=found / everywhere, filter__left=left / everywhere, filter__drawn=drawn / prompts)
-        return output
-
-    def _drawn(self, prompts: int, drawn: int) -> list[Any]:
-        """Further prompts, each ``num_generations`` times: at random, and the same again where training resumes."""
-        in_step = self._step % self.args.gradient_accumulation_steps
-        place = (self.args.seed, self.state.global_step, in_step, drawn, self.accelerator.process_index)
-        generator = torch.Generator().manual_seed(hash(place) % (1 << 63))  # of integers, so the same everywhere
-        rows = torch.randint(len(self.train_dataset), (prompts,), generator=generator)
-        return [self.train_dataset[int(row)] for row in rows.repeat_interleave(self.num_generations)]
+        return ~outside(self.scores(), self.num_generations, *bounds)
 
     def _largest_return(self, rewards: Tensor) -> Tensor:
         largest = rewards.flip(-1).cumsum(-1).abs().max()
-        return self.accelerator.gather(largest.unsqueeze(0)).max()
+        return self.gathered(largest.unsqueeze(0)).max()
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         """The policy's clipped objective, and the cross-entropy of the implicit reward model on the accuracy."""
@@ -141,17 +118,6 @@ class PRIMETrainer(CompanionTrainer):
             policy_loss=policy * steps / processes, prm__loss=prm_loss / processes, prm__accuracy=prm_right / processes
         )
         return policy_loss + loss / steps
-
-
-def demand_whole_groups(args: Any) -> None:
-    """Raises ``ValueError`` where a prompt's completions are on several processes, each of which filters its own."""
-    rows = args.per_device_train_batch_size * args.steps_per_generation
-    if rows % args.num_generations:
-        raise ValueError(
-            f"per_device_train_batch_size {args.per_device_train_batch_size} x steps_per_generation "
-            f"{args.steps_per_generation} are no whole groups of num_generations {args.num_generations}: prime "
-            "filters prompts on the process that sampled all their completions"
-        )
 
 
 def log_probs_of(model: Any, inputs: dict[str, Tensor]) -> Tensor:

@@ -13,20 +13,23 @@ def others_mean(values: Tensor, group: int) -> Tensor:
     return ((grouped.sum(1, keepdim=True) - grouped) / (group - 1)).flatten()
 
 
-def process_returns(rewards: Tensor, mask: Tensor, group: int) -> Tensor:
-    """The first sum of equation 5: the rewards of a token and all later ones, each less a baseline.
+def mean_reward(rewards: Tensor, mask: Tensor) -> Tensor:
+    """The mean reward of a completion's tokens, (B,)."""
+    return (rewards * mask).sum(-1) / mask.sum(-1).clamp(min=1)
+
+
+def process_returns(rewards: Tensor, mask: Tensor, baselines: Tensor) -> Tensor:
+    """The first sum of equation 5: the rewards of a token and all later ones, each less the completion's baseline (B,).
 
     The baseline is the mean over the other completions of their mean reward per token.
     """
-    mask = mask.to(rewards.dtype)
-    of_each = (rewards * mask).sum(-1) / mask.sum(-1).clamp(min=1)
-    over = (rewards - others_mean(of_each, group).unsqueeze(-1)) * mask
+    over = (rewards - baselines.unsqueeze(-1)) * mask
     return over.flip(-1).cumsum(-1).flip(-1) * mask
 
 
-def outcome_returns(accuracy: Tensor, mask: Tensor, group: int) -> Tensor:
+def outcome_advantages(accuracy: Tensor, group: int) -> Tensor:
     """The second part of equation 5: the accuracy (B,) less that of the other completions, the same for every token."""
-    return (accuracy - others_mean(accuracy, group)).unsqueeze(-1) * mask.to(accuracy.dtype)
+    return accuracy - others_mean(accuracy, group)
 
 
 def outcome_loss(log_ratios: Tensor, mask: Tensor, accuracy: Tensor, beta: float) -> tuple[Tensor, Tensor]:

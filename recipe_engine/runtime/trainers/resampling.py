@@ -8,7 +8,7 @@ on as if nothing had been drawn. A prompt may therefore be sampled more often th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -76,12 +76,35 @@ def _widened(values: Tensor, width: int, fill: int, left: bool) -> Tensor:
     return torch.nn.functional.pad(values, (missing, 0) if left else (0, missing), value=fill)
 
 
-def completions_table(trainer: Any) -> list[list[Any]]:
+def fill(
+    trainer: Any, batch: Batch, missing: list[int], other: Callable[[], Batch], worth: Callable[[], Tensor]
+) -> tuple[list[int], float]:
+    """Sample another round (``other``) and put its groups ``worth`` training into the places that miss one.
+
+    Returns the places that still miss one, and how many groups of that round were not worth training.
+    """
+    rewards, table = trainer.rewards, _completions_table(trainer)
+    drawn = other()
+    kept = worth()
+    pairs = list(zip(missing, kept.nonzero().flatten().tolist(), strict=False))
+    replace_groups(trainer, batch, drawn, pairs)
+    size, sampled = trainer.num_generations, _completions_table(trainer)
+    for place, source in pairs:
+        for k in range(size):
+            rewards[place * size + k] = trainer.rewards[source * size + k]
+            for column, values in zip(table, sampled, strict=True):
+                column[place * size + k] = values[source * size + k]
+    trainer.rewards = rewards
+    _put_completions_table(trainer, table)
+    return missing[len(pairs) :], float((~kept).sum())
+
+
+def _completions_table(trainer: Any) -> list[list[Any]]:
     """The columns that the trainer keeps of the last round for its log: prompts, completions, rewards."""
     return [list(column) for column in _columns(trainer)]
 
 
-def put_completions_table(trainer: Any, table: list[list[Any]]) -> None:
+def _put_completions_table(trainer: Any, table: list[list[Any]]) -> None:
     """Replace these columns."""
     for column, values in zip(_columns(trainer), table, strict=True):
         column.clear()

@@ -107,7 +107,7 @@ class RolloutTrainer(GRPOTrainer):
             return torch.zeros(mask.shape, device=mask.device)
         kl = divergence(kl_type_of(self.settings), self.sampled_log_probs(batch), batch["ref_per_token_logps"]) * mask
         count = self.total(mask.sum())
-        self._metrics["train"]["kl"].append((self.total(kl.sum()) / count.clamp(min=1)).item())
+        self.note("kl", (self.total(kl.sum()) / count.clamp(min=1)).item())
         return self.beta * kl
 
     def note(self, name: str, value: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ from transformers import (
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.trainers.prime import demand_whole_groups
+from recipe_engine.runtime.worker import train
 from tests.runtime.support import Row, logged
 from tests.runtime.test_worker import LORA, PROMPTS, VARIED, changed, trained
 
@@ -134,17 +133,17 @@ class TestPpo:
 
 
 class TestCriticStart:
-    def values_at_start(self, folder: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> Any:
+    def values_at_start(self, folder: Path, monkeypatch: pytest.MonkeyPatch, source: str | None) -> Any:
         critics: list[Any] = []
         monkeypatch.setattr(Trainer, "train", lambda self, **_: critics.append(self.companion) or _stop())
         with pytest.raises(RunError, match="enough was seen"):
-            ppo(folder, training={"critic_init": source})
+            ppo(folder, training={"critic_init": source} if source else {})
         return critics[0].model
 
     def test_from_the_policy_it_has_a_head_of_zeros(
         self, tmp_path: Path, tiny_chat: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        model = self.values_at_start(tmp_path, monkeypatch, "policy")
+        model = self.values_at_start(tmp_path, monkeypatch, None)
         assert not model.score.weight.any()
         assert not model.score.bias.any()
         name = "model.layers.0.mlp.up_proj.weight"
@@ -189,6 +188,18 @@ class TestWarmup:
         assert critic == pytest.approx([1e-3, 0.75e-3, 0.5e-3, 0.25e-3])
 
 
+def resumed(folder: Path, run: CompiledRun) -> CompiledRun:
+    """The run again, in a folder of its own, from its checkpoint after two steps."""
+    (folder / "again" / "run").mkdir(parents=True)
+    places = {"output_dir": str(folder / "again"), "run_dir": str(folder / "again" / "run")}
+    arguments = {**run.arguments, "output_dir": places["output_dir"]}
+    checkpoint = f"{run.output_dir}/checkpoint-2"
+    again = run.model_copy(update={**places, "arguments": arguments, "checkpoint": checkpoint})
+    train(again)
+    assert next(line["step"] for line in steps_after(again, 0)) == 3, "it went on"
+    return again
+
+
 def steps_after(run: CompiledRun, step: int) -> list[Row]:
     """What was logged of the steps after that one, but for times."""
     lines = map(json.loads, (Path(run.run_dir) / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
@@ -218,12 +229,9 @@ class TestResume:
     def test_it_goes_on_bit_by_bit(
         self, tmp_path: Path, algorithm: str, training: Row, companion: str, model: Row
     ) -> None:
-        (tmp_path / "again").mkdir()
         arguments: Row = {**training, **SAVED}
         whole = trained(tmp_path, algorithm, PROMPTS, training=arguments, model_settings=model, **LENGTH)
-        checkpoint = Path(whole.output_dir) / "checkpoint-2"
-        arguments = {**arguments, "resume": str(checkpoint)}
-        rest = trained(tmp_path / "again", algorithm, PROMPTS, training=arguments, model_settings=model, **LENGTH)
+        rest = resumed(tmp_path, whole)
         assert same(Path(whole.output_dir) / companion, Path(rest.output_dir) / companion)
         if model:
             files = [Path(run.output_dir, "adapter_model.safetensors") for run in (whole, rest)]
@@ -237,10 +245,9 @@ class TestResume:
 
     def test_a_checkpoint_without_the_critic_is_refused(self, tmp_path: Path) -> None:
         run = ppo(tmp_path, training={**SAVED, "max_steps": 2})
-        checkpoint = Path(run.output_dir) / "checkpoint-2"
-        (checkpoint / "critic" / "config.json").unlink()
+        (Path(run.output_dir) / "checkpoint-2" / "critic" / "config.json").unlink()
         with pytest.raises(RunError, match="holds no critic"):
-            ppo(tmp_path, training={**SAVED, "resume": str(checkpoint)})
+            resumed(tmp_path, run)
 
     def test_the_best_checkpoint_is_loaded_with_its_critic(self, tmp_path: Path) -> None:
         evaluated = {"eval_strategy": "steps", "eval_steps": 1, "per_device_eval_batch_size": 4, "save_steps": 1}
@@ -261,7 +268,14 @@ class TestPrime:
         assert not torch.equal(model.state_dict()[name], weights(tiny_chat)[name])
         assert not torch.equal(model.state_dict()[name], weights(run.output_dir)[name])
         assert logged(run, "prm/loss")[0] == pytest.approx(0.6931, abs=1e-3), "it starts at the reference model"
-        for name in ("policy_loss", "prm/accuracy", "prm/reward", "filter/outside", "filter/drawn", "advantages/std"):
+        for name in (
+            "policy_loss",
+            "prm/accuracy",
+            "prm/reward",
+            "filter/outside",
+            "sampling/rounds",
+            "advantages/std",
+        ):
             assert len(logged(run, name)) == 2, name
 
     def test_a_reward_above_1_is_no_accuracy(self, tmp_path: Path) -> None:
@@ -275,9 +289,3 @@ class TestPrime:
         assert all(weight.abs().sum() > 0 for name, weight in adapter.items() if "lora_B" in name)
         config = json.loads((Path(run.output_dir) / "prm" / "config.json").read_text())
         assert config["architectures"] == ["Qwen3ForCausalLM"]
-
-    def test_a_process_must_hold_whole_groups(self) -> None:
-        of_each = {"per_device_train_batch_size": 2, "num_generations": 4}
-        demand_whole_groups(SimpleNamespace(steps_per_generation=2, **of_each))
-        with pytest.raises(ValueError, match="2 x steps_per_generation 1 are no whole groups of num_generations 4"):
-            demand_whole_groups(SimpleNamespace(steps_per_generation=1, **of_each))
