@@ -24,7 +24,7 @@ from recipe_engine.recipe.rewards import FunctionReward
 _FIRST_ROWS = 20
 _QUICKSTART = "quickstart-sft"
 _BUILTIN_TEMPLATES = {"chatml"}
-_BUILTIN_MODELS = {"builtin/tiny-chat"}
+_BUILTIN_MODELS = ("builtin/tiny-chat", "builtin/tiny-reward")
 
 
 def preflight(run: CompiledRun, overwrite: bool) -> None:

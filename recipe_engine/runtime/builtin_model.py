@@ -1,4 +1,5 @@
-"""The embedded model: a tiny chat model and its tokenizer, built from a fixed seed on first use, without a download."""
+"""The embedded models: a tiny chat model with its tokenizer, and a reward model of its kind. Each is built from a fixed
+seed on first use, without a download."""
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedTokenizerFast, Qwen3Config
 
 from recipe_engine.data import builtin
+from recipe_engine.runtime import builtin_reward
 
 NAME = "builtin/tiny-chat"
+REWARD = "builtin/tiny-reward"
+NAMES = (NAME, REWARD)
 
 # Part of the cache folder's name, with all that is below: raise it when the code that builds changes.
 _VERSION = 1
@@ -79,14 +85,23 @@ def ensure(name: str = NAME) -> Path:
         UnknownBuiltinModelError: there is no such model.
         OSError: the cache folder cannot be written.
     """
-    if name != NAME:
-        raise UnknownBuiltinModelError(f"there is no model {name!r}; the embedded one is {NAME}")
-    folder = cache_folder() / f"tiny-chat-{_fingerprint()}"
+    if name == NAME:
+        return _made(f"tiny-chat-{_fingerprint()}", _build)
+    if name == REWARD:
+        trained = hashlib.sha256(json.dumps(builtin_reward.recipe_of_the_judge()).encode()).hexdigest()[:12]
+        tiny_chat = ensure(NAME)
+        return _made(f"tiny-reward-{_fingerprint()}-{trained}", partial(builtin_reward.build, tiny_chat=tiny_chat))
+    raise UnknownBuiltinModelError(f"there is no model {name!r}; the embedded ones are {', '.join(NAMES)}")
+
+
+def _made(name: str, build: Callable[[Path], None]) -> Path:
+    """The folder of that name in the cache, built first if it is not there."""
+    folder = cache_folder() / name
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".building-") as scratch:
             aside = Path(scratch) / "model"
-            _build(aside)
+            build(aside)
             try:
                 aside.rename(folder)
             except OSError:

@@ -162,10 +162,12 @@ def test_the_callers_default_type_and_device_do_not_change_the_model(
     assert contents(built) == contents(tiny_chat)
 
 
-def test_an_unknown_model_is_answered_with_the_one_there_is() -> None:
+def test_an_unknown_model_is_answered_with_those_there_are() -> None:
     with pytest.raises(builtin_model.UnknownBuiltinModelError) as caught:
         builtin_model.ensure("builtin/tiny")
-    assert str(caught.value) == "there is no model 'builtin/tiny'; the embedded one is builtin/tiny-chat"
+    assert str(caught.value) == (
+        "there is no model 'builtin/tiny'; the embedded ones are builtin/tiny-chat, builtin/tiny-reward"
+    )
 
 
 def test_special_tokens_are_single_ids_and_padding_is_not_the_end(tokenizer: PreTrainedTokenizerBase) -> None:
