@@ -141,9 +141,10 @@ def remote_code_not_allowed(run: CompiledRun, what: str) -> LaunchError:
 
 def _demand_data(run: CompiledRun) -> None:
     chosen = algorithm(run.algorithm)
-    for count in count_rows([*run.data.datasets, *run.data.eval_datasets], run.data, chosen.shapes, limit=_FIRST_ROWS):
+    entries = [*run.data.datasets, *run.data.eval_datasets]
+    for count in count_rows(entries, run.data, chosen.shapes, _FIRST_ROWS, run.thinking):
         if count.report is not None and count.report.invalid and run.data.invalid_rows == "error":
             error = count.report.invalid[0]
             hint = error.hint or "mend the row, or write data.invalid_rows: drop to leave such rows out and count them"
             raise DataError(error.code, f"{count.entry.name}, row {error.row}: {error.message}", hint=hint)
-    demand_enough_rows(run.data.datasets, run.data, chosen, partial(argument_of, run), run.processes)
+    demand_enough_rows(run.data.datasets, run.data, chosen, partial(argument_of, run), run.processes, run.thinking)

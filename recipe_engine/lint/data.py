@@ -77,8 +77,9 @@ class _Dataset:
 
 
 def _check(dataset: _Dataset, entry: DatasetEntry, recipe: Recipe) -> DatasetReport | None:
+    shapes = algorithm(recipe.training.algorithm).shapes
     try:
-        report = check_dataset(entry, recipe.data, algorithm(recipe.training.algorithm).shapes)
+        report = check_dataset(entry, recipe.data, shapes, thinking=recipe.thinking)
     except DataError as error:
         severity: Severity = "note" if error.code == "D408" else "error"
         dataset.add(error.code, severity, f": {error.message}", error.setting, error.hint)

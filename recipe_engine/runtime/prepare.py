@@ -112,7 +112,7 @@ def opened(run: CompiledRun, entry: DatasetEntry, cache: Path) -> tuple[Converte
         DataError: the dataset cannot be read or its columns do not fit.
     """
     shapes = algorithm(run.algorithm).shapes
-    converter, rows = open_rows(raw_rows(entry, cache), entry, run.data, shapes)
+    converter, rows = open_rows(raw_rows(entry, cache), entry, run.data, shapes, run.thinking)
     first_ones = entry.max_samples if not run.data.shuffle else None
     return converter, islice(rows, first_ones)
 
@@ -121,7 +121,7 @@ def outcome_function(
     run: CompiledRun, converter: Converter, tokenizer: PreTrainedTokenizerBase
 ) -> Callable[[Row], Outcome]:
     """The whole way of one raw row."""
-    tokenize = tokenizer_for(converter.shape, tokenizer, run.arguments)
+    tokenize = tokenizer_for(converter.shape, tokenizer, run.arguments, run.thinking)
     fit = fitter_for(converter.shape, limits_of(run, converter.shape))
     checks = row_checks(run) if converter.shape == "prompt" else []
 

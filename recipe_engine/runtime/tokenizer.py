@@ -12,6 +12,7 @@ from trl.chat_template_utils import has_generation_markers, is_chat_template_sto
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.thoughts import check_thinking
 
 Say = Callable[[str], None]
 
@@ -60,6 +61,7 @@ def load_tokenizer(run: CompiledRun, model_path: str, say: Say) -> PreTrainedTok
         say(f"pad_token: the tokenizer has none, so {tokenizer.eos_token!r} pads (padding is masked by position)")
     _note_untrained_stop(run, tokenizer, say)
     _check_model(run, model_path, tokenizer)
+    check_thinking(run, model_path, tokenizer, say)
     return tokenizer
 
 

@@ -18,6 +18,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from recipe_engine.algorithms import algorithm
 from recipe_engine.algorithms.grpo import prompt_limit_of
 from recipe_engine.compiled import FINISHED, CompiledRun
+from recipe_engine.data.thinking_file import write_thinking
 from recipe_engine.runtime import model as loading
 from recipe_engine.runtime.callbacks.metrics import MetricsFile, read_metrics
 from recipe_engine.runtime.callbacks.progress import Progress
@@ -67,7 +68,7 @@ def train(run: CompiledRun) -> Any:
     checkpoint = _checkpoint(run)
     path = loading.model_path(run)
     tokenizer = load_tokenizer(run, path, say)
-    scorers = reward_functions(run)
+    scorers = reward_functions(run, tokenizer, say)
     data = training_data(run, tokenizer, say)
     if first:
         _write_environment(run_dir)
@@ -96,6 +97,7 @@ def train(run: CompiledRun) -> Any:
         trainer.remove_callback(shown_by_default)
     if "prompt" in chosen.shapes:
         trainer.columns = data.columns
+        trainer.thinking = run.thinking
         trainer.prompt_limit = prompt_limit_of(run.data, run.arguments["max_completion_length"])
         trainer.prompt_cut = "left" if run.data.overlong_rows == "left" else "right"
     loading.name_base_model(run, trainer.model)
@@ -138,6 +140,8 @@ def finish(run: CompiledRun, say: Any) -> None:
     weights = list(saved.glob("*.safetensors"))
     if not weights or any(file.stat().st_size == 0 for file in weights):
         raise RunError(f"training ended, and no weights were saved in {saved}")
+    if run.thinking is not None:
+        write_thinking(saved, run.thinking)
     draw(read_metrics(Path(run.run_dir) / "metrics.jsonl"), Path(run.run_dir) / "loss.png", run.run_name)
     upload_model(run, say)
     Path(run.run_dir, FINISHED).touch()

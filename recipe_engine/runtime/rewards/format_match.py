@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from recipe_engine.compiled import CompiledRun
+from recipe_engine.data.thinking import fault
 from recipe_engine.recipe.rewards import FormatReward
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.rewards.answers import well_formed
 from recipe_engine.runtime.rewards.scores import Columns, Say, Scorer
 from recipe_engine.runtime.rewards.text import Completions, text_of
 
@@ -22,7 +22,10 @@ def make(settings: FormatReward, run: CompiledRun, say: Say) -> Scorer:
         thinking = run.thinking
         if thinking is None:
             raise RunError(f"reward {settings.label}: it has no pattern, and the recipe no `thinking` block to check")
-        return lambda completions, columns: [float(well_formed(thinking, text_of(text))) for text in completions]
+        begun = thinking.begin_completion
+        return lambda completions, columns: [
+            float(fault(thinking, text_of(completion), begun=begun) is None) for completion in completions
+        ]
     pattern = re.compile(settings.pattern, re.DOTALL)
     match = pattern.fullmatch if settings.match == "full" else pattern.search
 
