@@ -19,7 +19,7 @@ from recipe_engine.launch.paths import shorten
 from recipe_engine.launch.run import log_folder
 from recipe_engine.launch.run_folder import demand_free, demand_writable
 from recipe_engine.plan.steps import argument_of
-from recipe_engine.recipe.rewards import FunctionReward
+from recipe_engine.recipe.rewards import CodeReward, FunctionReward, PrmReward, RewardModelReward
 
 _FIRST_ROWS = 20
 _QUICKSTART = "quickstart-sft"
@@ -59,19 +59,27 @@ def _packages(run: CompiledRun) -> Iterator[tuple[str, str, str]]:
         yield "deepspeed", "gpu", "training.deepspeed_config"
     if run.model.load_in_4bit or run.model.load_in_8bit:
         yield "bitsandbytes", "gpu", "model.load_in_4bit" if run.model.load_in_4bit else "model.load_in_8bit"
+    if any(reward.type == "math" for reward in run.rewards):
+        yield "math_verify", "train", "the reward math"
     names = [run.model.base_model_name, *(entry.name for entry in [*run.data.datasets, *run.data.eval_datasets])]
     if run.s3.enabled or any(locate(name).kind == "remote" for name in names):
         yield "s3fs", "s3", "s3"
 
 
 def _demand_model(run: CompiledRun) -> None:
-    name = run.model.base_model_name
-    if locate(name).kind == "builtin" and name not in _BUILTIN_MODELS:
-        message = f"model.base_model_name: there is no model {name}"
-        raise LaunchError("T505", message, f"embedded are: {', '.join(_BUILTIN_MODELS)}")
-    _demand_model_folder("base_model_name", name, "config.json")
+    _demand_builtin("model.base_model_name", run.model.base_model_name)
+    _demand_model_folder("model.base_model_name", run.model.base_model_name, "config.json")
     if run.model.tokenizer_name is not None:
-        _demand_model_folder("tokenizer_name", run.model.tokenizer_name, "tokenizer_config.json")
+        _demand_model_folder("model.tokenizer_name", run.model.tokenizer_name, "tokenizer_config.json")
+    for reward in run.rewards:
+        if isinstance(reward, RewardModelReward | PrmReward):
+            _demand_builtin(f"reward {reward.label}", reward.model)
+            _demand_model_folder(f"reward {reward.label}", reward.model, "config.json")
+
+
+def _demand_builtin(setting: str, name: str) -> None:
+    if locate(name).kind == "builtin" and name not in _BUILTIN_MODELS:
+        raise LaunchError("T505", f"{setting}: there is no model {name}", f"embedded are: {', '.join(_BUILTIN_MODELS)}")
 
 
 def _demand_model_folder(setting: str, name: str, file: str) -> None:
@@ -95,10 +103,10 @@ def _demand_model_folder(setting: str, name: str, file: str) -> None:
             "and save the tokenizer there too"
         )
     else:
-        what = f"holds no {'tokenizer' if setting == 'tokenizer_name' else 'model'} ({file} is missing)"
+        what = f"holds no {'tokenizer' if setting == 'model.tokenizer_name' else 'model'} ({file} is missing)"
     if os.path.basename(folder) == _QUICKSTART and not os.path.exists(folder):
         hint = "train it first: ./scripts/run_training.sh --config recipes/quickstart/sft.yaml --num-gpus 0"
-    raise LaunchError("T505", f"model.{setting}: {shorten(folder)} {what}", hint)
+    raise LaunchError("T505", f"{setting}: {shorten(folder)} {what}", hint)
 
 
 def _demand_files(run: CompiledRun) -> None:
@@ -108,9 +116,6 @@ def _demand_files(run: CompiledRun) -> None:
     template = run.model.chat_template
     if template is not None and template not in _BUILTIN_TEMPLATES:
         _demand_recipe_file(run, "model.chat_template", os.path.expanduser(template))
-    for reward in run.rewards:
-        if isinstance(reward, FunctionReward):
-            _demand_recipe_file(run, f"reward {reward.name}", reward.path)
     checkpoint = run.arguments.get("resume_from_checkpoint")
     if isinstance(checkpoint, str) and not os.path.isdir(checkpoint):
         message = f"training.resume_from_checkpoint: there is no folder {shorten(checkpoint)}"
@@ -129,6 +134,9 @@ def _demand_permissions(run: CompiledRun) -> None:
     if code and not run.allow_reward_code:
         message = f"training would run Python code of yours: {', '.join(code)}"
         raise LaunchError("T507", message, "read it, then add --allow-reward-code")
+    if not run.allow_reward_code and any(isinstance(reward, CodeReward) for reward in run.rewards):
+        hint = "add --allow-reward-code; docs/rewards.md says what they are kept from"
+        raise LaunchError("T507", "training would run the programs that the model writes (reward code)", hint)
     if run.model.trust_remote_code and not run.allow_remote_code:
         raise remote_code_not_allowed(run, "training")
 

@@ -82,10 +82,35 @@ REMOVED = (
     Removed(("training", "parallelism_config"), "leave it out: a YAML file cannot hold it"),
     Removed(("model", "device_map"), "leave it out: the launcher places the model"),
     Removed(("model", "freeze_vision_tower"), _VISION),
-    Removed(("reward_api",), "a remote reward service is not supported yet: write a `rewards` list"),
+    Removed(
+        ("reward_api",),
+        "write rewards: [{type: http, url: ADDRESS}], with api_key_env naming the variable that holds the key; the "
+        'service is posted {"prompts", "completions", "columns"} and answers {"scores"}',
+    ),
     Removed(
         ("local_reward_function",),
         "write rewards: [{type: function, path: FILE.py, name: FUNCTION}], with the file beside the recipe",
+    ),
+    Removed(
+        ("custom_reward_function",),
+        "write rewards: [{type: function, path: FILE.py, name: FUNCTION}]; a function of verl's arguments is called as "
+        "verl does",
+    ),
+    Removed(
+        ("reward_model",),
+        "write rewards: [{type: reward_model, model: NAME}]; for verl's reward_kwargs, max_resp_len and "
+        "overlong_buffer_cfg.len and .penalty_factor: {type: overlong_penalty, max_resp_len: N, buffer: N, factor: X}",
+    ),
+    Removed(
+        ("training", "overlong_buffer_cfg"),
+        "write rewards: [..., {type: overlong_penalty, max_resp_len: N, buffer: N, factor: X}]",
+    ),
+    Removed(("training", "max_resp_len"), "write it in rewards: [..., {type: overlong_penalty, max_resp_len: N}]"),
+    Removed(("training", "reward_funcs"), "write a `rewards` list"),
+    Removed(("training", "reward_model_path"), "write rewards: [{type: reward_model, model: NAME}]"),
+    Removed(
+        ("training", "reward_manager"),
+        "leave it out: write a `rewards` list; `only` in a reward chooses its rows, as data_source does in verl",
     ),
 )
 VISION_PREFIXES = ("image_", "video_")

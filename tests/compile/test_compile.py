@@ -77,6 +77,7 @@ def test_compiling_twice_gives_the_same() -> None:
 
 
 def test_rewards_keep_their_types_and_settings_through_json() -> None:
+    Path("r.py").write_text("def brevity(completions, **columns): return []\n", encoding="utf-8")
     text = GRPO.replace(
         "  - type: exact_match\n",
         "  - {type: exact_match, pattern: 'a(.)', weight: 2}\n"

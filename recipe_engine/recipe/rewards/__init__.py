@@ -9,7 +9,13 @@ from recipe_engine.recipe.rewards.base import Reward
 from recipe_engine.recipe.rewards.models import PrmReward, RewardModelReward
 from recipe_engine.recipe.rewards.programs import CodeReward, FunctionReward
 from recipe_engine.recipe.rewards.services import HttpReward, JudgeReward
-from recipe_engine.recipe.rewards.structure import FormatReward, JsonReward, LengthReward, OverlongReward, ToolCallReward
+from recipe_engine.recipe.rewards.structure import (
+    FormatReward,
+    JsonReward,
+    LengthReward,
+    OverlongReward,
+    ToolCallReward,
+)
 from recipe_engine.recipe.rewards.verified import (
     ExactMatchReward,
     MathReward,

@@ -44,7 +44,8 @@ def for_trl(reward: Reward, scorer: Scorer, run: CompiledRun, tokenizer: PreTrai
                 results[chosen[place]] = result
             indexes = [chosen[place] for place in asked]
             texts = [given[place] for place in asked]
-            for index, result in zip(indexes, _called(reward, scorer, texts, _subset(columns, indexes)), strict=True):
+            theirs = columns if len(indexes) == len(completions) else _subset(columns, indexes)
+            for index, result in zip(indexes, _called(reward, scorer, texts, theirs), strict=True):
                 results[index] = result
             _log_each(log, f"rewards/{reward.label}/malformed", malformed)
         return _finished(reward, results, columns, log)
@@ -165,7 +166,7 @@ def _row_shown(columns: Mapping[str, Any], index: int) -> str:
     row = {
         name: values[index]
         for name, values in columns.items()
-        if name not in PER_CALL | {"prompts", "completion_ids"} and values is not None
+        if name not in PER_CALL | {"prompts", "completion_ids"} and isinstance(values, list) and index < len(values)
     }
     shown = json.dumps(row, ensure_ascii=False, default=str)
     prompt = str(columns["prompts"][index])[:200]

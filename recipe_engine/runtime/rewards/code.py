@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,10 +109,8 @@ def tests_of(value: Any) -> list[Test]:
         ValueError: it holds something else.
     """
     if isinstance(value, str) and value.lstrip()[:1] in {"[", "{"}:
-        try:
+        with suppress(ValueError):  # statements may begin so too
             value = json.loads(value)
-        except ValueError:
-            pass  # statements may begin so too
     if isinstance(value, str):
         value = [value]
     if isinstance(value, Mapping):
@@ -194,7 +193,13 @@ def _run(source: str, given: str, settings: CodeReward, *, report: bool = False)
                 stdout=output,
                 stderr=subprocess.DEVNULL,
                 cwd=folder,
-                env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": folder, "TMPDIR": folder, "OPENBLAS_NUM_THREADS": "1"},
+                env={
+                    "PATH": "/usr/bin:/bin",
+                    "LANG": "C.UTF-8",
+                    "HOME": folder,
+                    "TMPDIR": folder,
+                    "OPENBLAS_NUM_THREADS": "1",
+                },
                 start_new_session=True,
             )
             try:
@@ -209,10 +214,8 @@ def _run(source: str, given: str, settings: CodeReward, *, report: bool = False)
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     """End the process and whatever it started."""
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     process.wait()
 
 

@@ -50,7 +50,7 @@ def make(settings: FunctionReward, run: CompiledRun, say: Say) -> Scorer:
     say(f"reward {settings.name}: called {CALLS[call]}")
     scorer = {"batch": _in_batches, "sample": _one_by_one, "verl": _as_verl}[call](function, parameters, settings)
 
-    def score(completions: Completions, columns: Columns) -> list[Any]:
+    def score(completions: Completions, columns: Columns) -> Any:
         try:
             scores = scorer(completions, columns)
         except Exception as error:  # the user's code may raise anything; it is named and stops the run

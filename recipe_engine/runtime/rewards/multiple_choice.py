@@ -35,7 +35,9 @@ def make(settings: MultipleChoiceReward, run: CompiledRun, say: Say) -> Scorer:
         if settings.choices_column is not None:
             lists = column(columns, settings.choices_column, len(completions))
         return [
-            _scored(find(text_of(text), choices_of(choices)), right_letter(right, choices_of(choices), settings.letters))
+            _scored(
+                find(text_of(text), choices_of(choices)), right_letter(right, choices_of(choices), settings.letters)
+            )
             for text, right, choices in zip(completions, rights, lists, strict=True)
         ]
 

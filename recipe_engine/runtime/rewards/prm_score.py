@@ -12,7 +12,7 @@ from recipe_engine.compiled import CompiledRun
 from recipe_engine.recipe.rewards import PrmReward
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.rewards.loaded import load_its_tokenizer, load_scorer, padded
-from recipe_engine.runtime.rewards.scores import Columns, Failed, Say, Scored, Scorer
+from recipe_engine.runtime.rewards.scores import Columns, Say, Scored, Scorer
 from recipe_engine.runtime.rewards.text import Completions, prompt_text, text_of
 
 
@@ -32,12 +32,12 @@ def make(settings: PrmReward, run: CompiledRun, say: Say) -> Scorer:
     say(f"reward {settings.label}: {settings.model} on {model.device}, in {settings.torch_dtype}")
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0
 
-    def score(completions: Completions, columns: Columns) -> list[Scored | Failed]:
+    def score(completions: Completions, columns: Columns) -> list[Scored]:
         rows = [
             tokenizer(rendered(settings, prompt_text(prompt), text_of(completion)))["input_ids"][: settings.max_length]
             for prompt, completion in zip(columns["prompts"], completions, strict=True)
         ]
-        results: list[Scored | Failed] = []
+        results: list[Scored] = []
         for start in range(0, len(rows), settings.batch_size):
             ids, mask = padded(rows[start : start + settings.batch_size], model.device, pad)
             good = step_scores(model, ids, mask, placeholder, words)
@@ -81,9 +81,11 @@ def step_scores(
 
 def aggregated(steps: Sequence[float], how: str) -> float:
     """One number of the scores of steps."""
-    return {"min": min, "mean": lambda all_: sum(all_) / len(all_), "product": math.prod, "last": lambda all_: all_[-1]}[
-        how
-    ](steps)
+    if how == "mean":
+        return sum(steps) / len(steps)
+    if how == "product":
+        return math.prod(steps)
+    return min(steps) if how == "min" else steps[-1]
 
 
 def one_token(tokenizer: PreTrainedTokenizerBase, settings: PrmReward, text: str) -> int:
@@ -100,7 +102,7 @@ def one_token(tokenizer: PreTrainedTokenizerBase, settings: PrmReward, text: str
     return int(ids[0])
 
 
-def _scored(steps: list[float], settings: PrmReward) -> Scored | Failed:
+def _scored(steps: list[float], settings: PrmReward) -> Scored:
     """An answer without a step has no good one."""
     if not steps:
         return Scored(0.0, {"steps": 0.0})

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 from recipe_engine.compiled import CompiledRun
@@ -118,7 +118,7 @@ def read(text: str, low: int, high: int) -> Judged | None:
     if any(len(value) != 1 for value in values):
         return None
     in_order = [value.pop() for value in values]
-    if any(above <= below for above, below in zip(in_order, in_order[1:], strict=False)):
+    if any(above <= below for above, below in pairwise(in_order)):
         return None
     return Judged(scores, tiers)
 

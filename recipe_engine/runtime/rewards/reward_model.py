@@ -61,7 +61,9 @@ def conversation(prompt: Any, answer: str) -> list[dict[str, Any]]:
     return [*said, {"role": "assistant", "content": answer}]
 
 
-def token_ids(tokenizer: PreTrainedTokenizerBase, messages: list[Mapping[str, Any]] | list[dict[str, Any]]) -> list[int]:
+def token_ids(
+    tokenizer: PreTrainedTokenizerBase, messages: list[Mapping[str, Any]] | list[dict[str, Any]]
+) -> list[int]:
     """A conversation in the template, which writes every special token itself: none is added to it again."""
     try:
         text = tokenizer.apply_chat_template(messages, tokenize=False)

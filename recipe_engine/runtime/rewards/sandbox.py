@@ -2,7 +2,7 @@
 
     python -I sandbox.py SETTINGS PROGRAM
 
-``SETTINGS`` is JSON: ``memory_mb``, ``cpu_seconds``, ``file_mb`` and ``report``: print what does not confine it, and end.
+``SETTINGS`` is JSON: ``memory_mb``, ``cpu_seconds``, ``file_mb``, and ``report``: only print what does not confine it.
 Each measure is tried and what it did not achieve is reported, for containers and kernels differ in what they allow:
 
 - limits on memory, processor time, file sizes and open files;
@@ -42,11 +42,11 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _MountAttributes(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "userns")]  # noqa: RUF012
+    _fields_ = [(name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "userns")]
 
 
 class _Program(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p)]  # noqa: RUF012
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p)]
 
 
 def limit(settings: dict[str, float]) -> None:

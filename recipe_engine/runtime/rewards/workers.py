@@ -79,7 +79,9 @@ class _Worker:
     def _exchange(self, message: list[Any], seconds: float) -> Any:
         """Send a line and wait for one. None, and the process killed, where it ends or is late."""
         process = self.process
-        assert process is not None and process.stdin is not None and process.stdout is not None
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             process.stdin.write(json.dumps(message).encode() + b"\n")
             process.stdin.flush()

@@ -97,7 +97,7 @@ class TestNumbers:
 class TestFailures:
     def test_an_exception_is_told_with_its_line(self, tmp_path: Path) -> None:
         function = made(tmp_path, "def g(x):\n    return 1 / x\n\ndef f(**_):\n    return [g(0)]\n")
-        with pytest.raises(RunError, match=r"reward f raised ZeroDivisionError: .* \(rewards.py, line 2\)"):
+        with pytest.raises(RunError, match=r"reward f: raised ZeroDivisionError: .* \(rewards.py, line 2\)"):
             function(prompts=[""], completions=[""])
 
     def test_a_wrong_signature_is_told(self, tmp_path: Path) -> None:
