@@ -14,6 +14,7 @@ from recipe_engine.diagnostics.redact import redact
 from recipe_engine.lint import Checked
 from recipe_engine.lint.allow import without_allowed
 from recipe_engine.lint.report import shown
+from recipe_engine.lint.reward_columns import unknown_columns
 from recipe_engine.lint.rule import Context
 from recipe_engine.recipe.data import DatasetEntry
 from recipe_engine.recipe.root import Recipe
@@ -40,6 +41,7 @@ def check_data(checked: Checked, gpus: int | None = None) -> list[Diagnostic]:
             if key == "datasets":
                 counts.append(RowCount(entry, report))
     if not any(diagnostic.severity == "error" for diagnostic in found):
+        found += unknown_columns(checked.recipe, checked.document)
         found += _check_number(Context(checked.recipe, checked.document, gpus), counts)
     return without_allowed(found, checked.texts)
 

@@ -307,11 +307,7 @@ def test_a_block_that_is_null_is_missing(tmp_path: Path) -> None:
         ("data: {datasets: [{split: train}]}", "{split: train}", "data.datasets[0] lacks the key `name`"),
         ("training: {algorithm: null}", "training", "training lacks the key `algorithm`"),
         ("rewards: [{type: function, path: r.py}]", "{type: function, path: r.py}", "rewards[0] lacks the key `name`"),
-        (
-            "rewards: [{type: judge, base_url: http://x}]",
-            "{type: judge, base_url: http://x}",
-            "rewards[0] lacks the key",
-        ),
+        ("rewards: [{type: http}]", "{type: http}", "rewards[0] lacks the key `url`"),
         ("rewards: [{weight: 2}]", "{weight: 2}", "rewards[0] must be a mapping with a `type`"),
         ("rewards: [exact_match]", "exact_match", "rewards[0] must be a mapping with a `type`"),
         ("rewards: [prototype]", "prototype", "rewards[0] must be a mapping with a `type`"),
@@ -508,7 +504,7 @@ def test_rewards_are_read_in_their_order_with_their_defaults(tmp_path: Path) -> 
 def test_a_mistake_in_one_reward_does_not_hide_one_in_the_next(tmp_path: Path) -> None:
     checked = check_overlay(
         tmp_path,
-        "rewards:\n  - {type: length, max: 0}\n  - {type: function, path: r.py}\n  - {type: exact_match, weigth: 2}\n",
+        "rewards:\n  - {type: length, max: 0}\n  - {type: http}\n  - {type: exact_match, weigth: 2}\n",
     )
     assert [(found.span.line, found.code) for found in checked.diagnostics] == [(3, "R205"), (4, "R202"), (5, "R201")]
 
