@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jsonschema
 import referencing
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.recipe.rewards import JsonReward
@@ -81,6 +83,7 @@ def fitter(settings: JsonReward) -> Callable[[Any], bool]:
             jsonschema.Draft202012Validator.check_schema(settings.json_schema)
         except jsonschema.SchemaError as error:
             raise RunError(f"reward {settings.label}: json_schema is no JSON Schema: {error.message}") from error
+        _demand_references(settings, settings.json_schema)
         # An empty registry: a reference to another document is never fetched.
         validator = jsonschema.Draft202012Validator(settings.json_schema, registry=referencing.Registry())
 
@@ -93,3 +96,22 @@ def fitter(settings: JsonReward) -> Callable[[Any], bool]:
         return validator is None or bool(validator.is_valid(value))
 
     return fits
+
+
+def _demand_references(settings: JsonReward, schema: dict[str, Any]) -> None:
+    """Check that what a schema refers to is in it, for a completion would be the first to find out."""
+    resolver = referencing.Registry().with_resource("", DRAFT202012.create_resource(schema)).resolver()
+    for reference in _references(schema):
+        try:
+            resolver.lookup(reference)
+        except Unresolvable as error:
+            raise RunError(f"reward {settings.label}: json_schema refers to {reference}, which is not in it") from error
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        node = list(node.values())
+    for child in node if isinstance(node, list) else ():
+        yield from _references(child)

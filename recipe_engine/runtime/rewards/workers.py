@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,9 @@ class _Worker:
         if line is None:
             process.kill()
             process.wait()
-            process.stdin = None  # what could not be sent must not be flushed
+            with suppress(OSError):  # what could not be sent is flushed once more
+                process.stdin.close()
+            process.stdout.close()
             self.process = None
             return None
         return json.loads(line)[1]
