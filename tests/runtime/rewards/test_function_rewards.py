@@ -203,7 +203,7 @@ class TestCalls:
         )
 
     def test_one_completion_at_a_time_where_it_names_one(self, tmp_path: Path) -> None:
-        source = "def f(prompt, completion, data_source, **_):\n    return (prompt, completion, data_source) == ('q', '4', 'math')\n"
+        source = "def f(prompt, data_source, completion, **_):\n    return [prompt, data_source] == ['q', 'math']\n"
         assert self.scores(tmp_path, source) == [0, 1]
 
     def test_as_verl_does_where_it_names_solution_str(self, tmp_path: Path) -> None:
