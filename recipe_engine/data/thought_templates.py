@@ -76,12 +76,14 @@ def template_of(folder: str) -> str | None:
 def renderer(source: str) -> Render | None:
     """A function that renders with the text of a template, as transformers does; none where jinja2 is not installed.
 
-    It comes with the ``train`` extra. The template runs in jinja2's sandbox, and may raise any error.
+    It comes with the ``train`` extra. The template runs in jinja2's sandbox; where it fails a ``ValueError`` is raised.
     """
     try:
+        from jinja2 import TemplateError
         from jinja2.sandbox import ImmutableSandboxedEnvironment
     except ImportError:
         return None
+    failures = (TemplateError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
     def refuse(message: str) -> None:
         raise ValueError(message)
@@ -97,7 +99,10 @@ def renderer(source: str) -> Render | None:
     environment.globals["strftime_now"] = lambda form: "today"
 
     def render_messages(messages: list[Message], opening: bool) -> str:
-        template = environment.from_string(_GENERATION.sub("", source))
-        return template.render(messages=messages, add_generation_prompt=opening, bos_token="", eos_token="")
+        try:
+            template = environment.from_string(_GENERATION.sub("", source))
+            return template.render(messages=messages, add_generation_prompt=opening, bos_token="", eos_token="")
+        except failures as error:
+            raise ValueError(str(error)) from error
 
     return render_messages

@@ -91,7 +91,8 @@ def _conversation(thinking: ThinkingBlock, messages: list[Message], thought: Any
     done = list(messages)
     for index in spoken:
         last = index == spoken[-1]
-        here = replace(place, response=f"{place.response}[{index}]", required=place.required and last)
+        name = place.response if len(messages) == 1 else f"{place.response}[{index}]"
+        here = replace(place, response=name, required=place.required and last)
         done[index] = _message(thinking, messages[index], thought if last else None, here)
     return done
 

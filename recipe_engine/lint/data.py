@@ -16,6 +16,7 @@ from recipe_engine.lint.allow import without_allowed
 from recipe_engine.lint.report import shown
 from recipe_engine.lint.reward_columns import unknown_columns
 from recipe_engine.lint.rule import Context
+from recipe_engine.lint.rules import thoughts_unread
 from recipe_engine.recipe.data import DatasetEntry
 from recipe_engine.recipe.root import Recipe
 from recipe_engine.source import Document, Path
@@ -90,6 +91,11 @@ def _check(dataset: _Dataset, entry: DatasetEntry, recipe: Recipe) -> DatasetRep
         hint = "`recipe inspect` fetches it and shows its rows"
         dataset.add("D408", "note", " is not on this machine, so its rows are not checked", hint=hint)
         return None
+    if report.converter is not None and report.converter.unread_thoughts is not None:
+        where = report.converter.unread_thoughts
+        left = "left to the chat template" if "[]" in where else "read by nothing"
+        message = f": it holds thoughts in `{where}`, which are {left}: there is no thinking block"
+        dataset.add("L367", "warning", message, hint=thoughts_unread.HINT)
     drop = recipe.data.invalid_rows == "drop"
     _add_invalid_rows(dataset, entry, report, drop)
     if drop and not report.used:

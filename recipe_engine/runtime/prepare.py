@@ -117,6 +117,12 @@ def opened(run: CompiledRun, entry: DatasetEntry, cache: Path) -> tuple[Converte
     return converter, islice(rows, first_ones)
 
 
+def counts_of(entry: DatasetEntry, converter: Converter) -> DatasetCounts:
+    """The counts of a dataset before its first row."""
+    name = converter.format or "prompt templates"
+    return DatasetCounts(entry.name, name, converter.shape, unread_thoughts=converter.unread_thoughts)
+
+
 def outcome_function(
     run: CompiledRun, converter: Converter, tokenizer: PreTrainedTokenizerBase
 ) -> Callable[[Row], Outcome]:
@@ -145,7 +151,7 @@ def _prepare_one(
 ) -> tuple[Dataset, DatasetCounts]:
     try:
         converter, rows = opened(run, entry, file.parent / "fetched")
-        counts = DatasetCounts(entry.name, converter.format or "prompt templates", converter.shape)
+        counts = counts_of(entry, converter)
         outcomes = _outcomes(run, converter, tokenizer, rows)
         with ArrowWriter(path=str(file), features=FEATURES[converter.shape]) as writer:
             for row in _accepted(run, outcomes, counts):

@@ -19,6 +19,8 @@ Opener = Callable[[Sequence[int]], list[int]]
 """Gives the tokens of the opening tag that belong behind a rendered prompt: none where it ends with the tag already."""
 Row = dict[str, Any]
 Say = Callable[[str], None]
+FAILURES = (TemplateError, AttributeError, LookupError, TypeError, ValueError)
+"""What a template may raise for a conversation that it does not take."""
 
 
 def no_opening(ids: Sequence[int]) -> list[int]:
@@ -96,14 +98,14 @@ def _check_opening(thinking: ThinkingBlock, opens: bool, say: Say) -> None:
 def _survival(thinking: ThinkingBlock, tokenizer: PreTrainedTokenizerBase, template: str | None) -> str | None:
     try:
         return survival(thinking, _renderer(tokenizer, template))
-    except (TemplateError, TypeError, KeyError, ValueError):  # rows that the template refuses are named one by one
+    except FAILURES:  # rows that the template refuses are named one by one
         return None
 
 
 def _opens(thinking: ThinkingBlock, tokenizer: PreTrainedTokenizerBase) -> bool:
     try:
         return opens_thought(thinking, _renderer(tokenizer, None))
-    except (TemplateError, TypeError, KeyError, ValueError):
+    except FAILURES:
         return False
 
 

@@ -7,6 +7,7 @@ them. Rows are tokenized here instead, before; a test compares the ids with thos
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from recipe_engine.data.messages import Message
 from recipe_engine.recipe.data import RowShape
 from recipe_engine.recipe.thinking import ThinkingBlock
 from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.instruction import parted
 from recipe_engine.runtime.thoughts import Opener, no_opening, thought_opener, thoughts_kept
 
 IGNORED = -100
@@ -168,14 +170,17 @@ def shared_length(ids: list[int], others: list[int]) -> int:
 def _template_with_markers(tokenizer: PreTrainedTokenizerBase) -> str | None:
     if tokenizer.chat_template is None or has_generation_markers(tokenizer.chat_template):
         return None
+    instruction, template = parted(tokenizer.chat_template)
+    plain = copy(tokenizer)
+    plain.chat_template = template  # TRL knows templates by their whole text
     try:
-        patched: str | None = get_training_chat_template(tokenizer)
+        patched: str | None = get_training_chat_template(plain)
     except ValueError as error:
         raise RunError(
             "assistant_only_loss: the chat template does not mark the assistant's tokens",
             hint="put {% generation %} and {% endgeneration %} around them, in a file for model.chat_template",
         ) from error
-    return patched
+    return None if patched is None else instruction + patched
 
 
 def _demand_chat(masking: Masking) -> None:

@@ -125,6 +125,9 @@ def trainer_config(run: CompiledRun, say: Callable[[str], None]) -> Any:
     if run.rewards and values.get("remove_unused_columns"):
         hint = "leave data.remove_unused_columns out"
         raise RunError("data.remove_unused_columns: true would take the columns from the rewards", hint)
+    if "stop_strings" in (values.get("generation_kwargs") or {}):
+        hint = "use vLLM: generation_kwargs: {stop: [...], include_stop_str_in_output: true}; or leave them out"
+        raise RunError("training.generation_kwargs: TRL gives generation no tokenizer to find stop_strings with", hint)
     if values.get("packing") and values.get("eval_packing") is False:
         hint = "leave training.eval_packing out"
         raise RunError("evaluation rows are measured for packing, as training rows are", hint)

@@ -31,8 +31,13 @@ def compilation(file: Path) -> Compilation:
     return compile_recipe(checked.recipe, checked.document, Options())
 
 
+def planned(made: Compilation) -> dict[str, Any]:
+    """The arguments, without a DeepSpeed file: the config loads DeepSpeed to read it, which needs a GPU."""
+    return {name: value for name, value in made.run.arguments.items() if name != "deepspeed"}
+
+
 def config_of(made: Compilation) -> Any:
-    return getattr(trl, made.run.config)(**made.run.arguments)
+    return getattr(trl, made.run.config)(**planned(made))
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +49,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_config_of_a_shipped_recipe_has_the_values_that_were_planned(file: Path) -> None:
     made = compilation(file)
     config = config_of(made)
-    assert {name: getattr(config, name) for name in made.run.arguments} == made.run.arguments
+    assert {name: getattr(config, name) for name in planned(made)} == planned(made)
 
 
 @pytest.mark.parametrize("file", RECIPES, ids=lambda file: str(file.relative_to(ROOT)))
