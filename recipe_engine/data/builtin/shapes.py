@@ -96,7 +96,7 @@ def preference_implicit(questions: Sequence[Question]) -> list[Row]:
 
 
 def prompt_only(questions: Sequence[Question]) -> list[Row]:
-    """A prompt to be answered by the model, the right answer for the reward, and the task. Only answers of one digit."""
+    """A prompt to be answered by the model, the right answer for the reward, and the task. Answers are one digit."""
     return [
         {
             "prompt": _prompt(question),
