@@ -94,6 +94,14 @@ def test_rewards_keep_their_types_and_settings_through_json() -> None:
     assert run.arguments["reward_weights"] == [2, 1, 1]
 
 
+def test_a_local_reward_model_is_found_from_the_current_folder() -> None:
+    Path("judges/one").mkdir(parents=True)
+    models = ["judges/one", "builtin/tiny-reward", "Org/on-the-hub"]
+    entries = [f"  - {{type: reward_model, name: r{n}, model: {name}}}\n" for n, name in enumerate(models)]
+    run = compiled(GRPO.replace("  - type: exact_match\n", "".join(entries)))
+    assert [reward.model_dump()["model"] for reward in run.rewards] == [os.path.abspath(models[0]), *models[1:]]
+
+
 class TestOrigins:
     def test_a_value_comes_from_its_line_of_the_file(self) -> None:
         made = compilation(SFT + "  learning_rate: 1e-5\n")

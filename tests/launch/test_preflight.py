@@ -125,6 +125,12 @@ class TestTheModel:
         error = refused(compiled(SFT.replace("tiny-chat", "huge-chat")))
         assert error.message == "model.base_model_name: there is no model builtin/huge-chat"
 
+    def test_so_are_those_of_rewards(self) -> None:
+        text = GRPO.replace("type: exact_match", "type: reward_model\n    model: %s")
+        assert refused(compiled(text % "builtin/huge")).message == "reward reward_model: there is no model builtin/huge"
+        error = refused(compiled(text % "./judge"))
+        assert (error.code, error.message) == ("T505", "reward reward_model: judge does not exist")
+
 
 class TestFiles:
     def test_a_missing_deepspeed_file_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
