@@ -18,7 +18,7 @@ class FormatReward(Reward):
     """Checks the form."""
     pattern: Annotated[str, Field(min_length=1)] | None = None
     """Regular expression (Python's; ``.`` matches line breaks too). Default: the tags of the ``thinking`` block, each
-    once and in order, with a thought and an answer that are not empty."""
+    once and in order, with an answer after the thought."""
     match: Literal["full", "search"] = "full"
     """Whether the whole completion must match the pattern, or a part of it."""
 
