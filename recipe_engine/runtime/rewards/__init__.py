@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.errors import RowError
-from recipe_engine.recipe.rewards import Reward
+from recipe_engine.recipe.rewards import FunctionReward, Reward
 from recipe_engine.runtime.rewards import (
     code,
     exact_match,
@@ -86,6 +86,17 @@ def reward_functions(
         RunError: a reward cannot be made, such as a function whose file is not there.
     """
     return [for_trl(reward, MAKERS[reward.type](reward, run, say), run, tokenizer) for reward in run.rewards]
+
+
+def demand_columns(run: CompiledRun, columns: Collection[str]) -> None:
+    """Check that some row of the data has each column that a function asks for by name.
+
+    Raises:
+        RunError: none has one of them.
+    """
+    for reward in run.rewards:
+        if isinstance(reward, FunctionReward):
+            function.demand_columns(reward, run, columns)
 
 
 def _where_it_applies(reward: Reward, check: RowCheck) -> RowCheck:

@@ -9,7 +9,7 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -63,17 +63,11 @@ def make(settings: FunctionReward, run: CompiledRun, say: Say) -> Scorer:
 
 
 def row_check(settings: FunctionReward, run: CompiledRun) -> RowCheck:
-    """The check that a row holds the columns that the function asks for by name."""
+    """The check that a row holds what verl's functions are given."""
     parameters = parameters_in(Path(run.recipe_folder, settings.path), settings.name)
     call = settings.call or (call_of(parameters) if parameters is not None else None)
-    if parameters is None or call is None:  # not a plain `def`: only calling it would tell
-        return lambda row: None
-    wanted = [name for name in parameters.required if name not in {*_GIVEN[call], *PER_CALL, *settings.kwargs}]
 
     def check(row: Mapping[str, Any]) -> None:
-        for name in wanted:
-            if name not in row:
-                raise RowError(name, f"is missing, and {settings.name} in {settings.path} asks for it")
         if call == "verl":
             if row.get("data_source") is None:
                 raise RowError("data_source", f"is missing, which {settings.name} is given as verl does")
@@ -81,6 +75,23 @@ def row_check(settings: FunctionReward, run: CompiledRun) -> RowCheck:
                 raise RowError("ground_truth", f"is missing, and so are {' and '.join(_GROUND_TRUTHS[1:])}")
 
     return check
+
+
+def demand_columns(settings: FunctionReward, run: CompiledRun, columns: Collection[str]) -> None:
+    """Check that some row has each column that the function asks for by name. It is given None for rows without.
+
+    Raises:
+        RunError: none has.
+    """
+    parameters = parameters_in(Path(run.recipe_folder, settings.path), settings.name)
+    call = settings.call or (call_of(parameters) if parameters is not None else None)
+    if parameters is None or call is None:  # not a plain `def`: only calling it would tell
+        return
+    for name in parameters.required:
+        if name not in {*_GIVEN[call], *PER_CALL, *settings.kwargs, *columns}:
+            place = f"{settings.name} in {settings.path}"
+            hint = f"the columns are {', '.join(columns)}"
+            raise RunError(f"reward {settings.label}: {place} asks for the column `{name}`, which no row has", hint)
 
 
 _GIVEN = {

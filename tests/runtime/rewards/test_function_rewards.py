@@ -11,7 +11,7 @@ import torch
 from recipe_engine.compile import Options
 from recipe_engine.data.errors import RowError
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.rewards import reward_functions
+from recipe_engine.runtime.rewards import demand_columns, reward_functions
 from recipe_engine.runtime.rewards.function import load_function
 from tests.runtime.support import compiled
 
@@ -243,9 +243,9 @@ def f(data_source, solution_str, ground_truth, extra_info=None):
             "def f(completion, level, unit='m', **_):\n    return 1\n", encoding="utf-8"
         )
         rewards = Rewards(tmp_path, {"type": "function", "path": "rewards.py", "name": "f"})
-        rewards.check({"level": None})
-        with pytest.raises(RowError, match=r"`level` is missing, and f in rewards.py asks for it"):
-            rewards.check({"unit": "cm"})
+        demand_columns(rewards.run, ["prompt", "level"])
+        with pytest.raises(RunError, match=r"f in rewards.py asks for the column `level`, which no row has"):
+            demand_columns(rewards.run, ["prompt", "unit"])
 
     @pytest.mark.parametrize(
         "row", [{"ground_truth": "4"}, {"data_source": "a"}, {"data_source": "a", "reward_model": {}}]
