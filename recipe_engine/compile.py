@@ -15,7 +15,7 @@ from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.location import locate
 from recipe_engine.recipe.data import DataBlock, DatasetEntry
 from recipe_engine.recipe.model import ModelBlock
-from recipe_engine.recipe.rewards import Reward
+from recipe_engine.recipe.rewards import PrmReward, Reward, RewardModelReward
 from recipe_engine.recipe.root import Recipe
 from recipe_engine.schemas import trl_arguments
 from recipe_engine.source import Document
@@ -66,7 +66,7 @@ def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Comp
         processes=processes,
         model=_absolute_model(recipe),
         data=_absolute_data(recipe),
-        rewards=list(rewards),
+        rewards=[_absolute_reward(reward) for reward in rewards],
         thinking=recipe.thinking,
         resume=resume if (resume := recipe.training.resume) in {"auto", "never"} else _absolute(resume),
         resume_changes=recipe.training.resume_changes,
@@ -188,6 +188,12 @@ def _absolute_model(recipe: Recipe) -> ModelBlock:
     if model.tokenizer_name is not None:
         names["tokenizer_name"] = _absolute_name(model.tokenizer_name)
     return model.model_copy(update=names)
+
+
+def _absolute_reward(reward: Reward) -> Reward:
+    if isinstance(reward, RewardModelReward | PrmReward):
+        return reward.model_copy(update={"model": _absolute_name(reward.model)})
+    return reward
 
 
 def _absolute_data(recipe: Recipe) -> DataBlock:

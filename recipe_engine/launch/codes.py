@@ -54,18 +54,19 @@ Passes:
 """,
     """T506 recipe-file-missing (error)
 
-A file that belongs to the recipe is not there: the Python file of a reward of type function, or the template that
-model.chat_template names. Its path counts from the recipe's folder.
+A file that belongs to the recipe is not there: the template that model.chat_template names. Its path counts from the
+recipe's folder.
 
 Fails:
-    $ recipe train --config grpo.yaml --num-gpus 0 --allow-reward-code rewards[0].path=reward.py
+    $ recipe train --config sft.yaml --num-gpus 0 model.chat_template=chat.jinja
 Passes:
-    $ touch reward.py && recipe train --config grpo.yaml --num-gpus 0 --allow-reward-code rewards[0].path=reward.py
+    $ touch chat.jinja && recipe train --config sft.yaml --num-gpus 0 model.chat_template=chat.jinja
 """,
     """T507 reward-code-not-allowed (error)
 
 The recipe has a reward of type function: training would run a Python file that came with it. A recipe is data, but this
-is a program, so whoever starts the run has to say that it may be run. Read the file first.
+is a program, so whoever starts the run has to say that it may be run. Read the file first. The same goes for a reward
+of type code: training would run the programs that the model writes, in confined processes.
 
 Fails:
     $ recipe train --config grpo.yaml --num-gpus 0

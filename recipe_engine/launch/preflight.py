@@ -20,7 +20,7 @@ from recipe_engine.launch.paths import shorten
 from recipe_engine.launch.run import log_folder
 from recipe_engine.launch.run_folder import demand_free, demand_writable
 from recipe_engine.plan.steps import argument_of
-from recipe_engine.recipe.rewards import FunctionReward
+from recipe_engine.recipe.rewards import CodeReward, FunctionReward, PrmReward, RewardModelReward
 
 _FIRST_ROWS = 20
 _QUICKSTART = "quickstart-"
@@ -60,6 +60,8 @@ def _packages(run: CompiledRun) -> Iterator[tuple[str, str, str]]:
         yield "deepspeed", "gpu", "training.deepspeed_config"
     if run.model.load_in_4bit or run.model.load_in_8bit:
         yield "bitsandbytes", "gpu", "model.load_in_4bit" if run.model.load_in_4bit else "model.load_in_8bit"
+    if any(reward.type == "math" for reward in run.rewards):
+        yield "math_verify", "train", "the reward math"
     models = [run.model.base_model_name, *algorithm(run.algorithm).models_named(run.settings).values()]
     names = [*models, *(entry.name for entry in [*run.data.datasets, *run.data.eval_datasets])]
     if run.s3.enabled or any(locate(name).kind == "remote" for name in names):
@@ -67,15 +69,21 @@ def _packages(run: CompiledRun) -> Iterator[tuple[str, str, str]]:
 
 
 def _demand_model(run: CompiledRun) -> None:
-    name = run.model.base_model_name
-    if locate(name).kind == "builtin" and name not in _BUILTIN_MODELS:
-        message = f"model.base_model_name: there is no model {name}"
-        raise LaunchError("T505", message, f"embedded are: {', '.join(_BUILTIN_MODELS)}")
-    _demand_model_folder("model.base_model_name", name, "config.json")
+    _demand_builtin("model.base_model_name", run.model.base_model_name)
+    _demand_model_folder("model.base_model_name", run.model.base_model_name, "config.json")
     if run.model.tokenizer_name is not None:
         _demand_model_folder("model.tokenizer_name", run.model.tokenizer_name, "tokenizer_config.json")
     for setting, model in algorithm(run.algorithm).models_named(run.settings).items():
         _demand_model_folder(f"training.{setting}", model, "config.json")
+    for reward in run.rewards:
+        if isinstance(reward, RewardModelReward | PrmReward):
+            _demand_builtin(f"reward {reward.label}", reward.model)
+            _demand_model_folder(f"reward {reward.label}", reward.model, "config.json")
+
+
+def _demand_builtin(setting: str, name: str) -> None:
+    if locate(name).kind == "builtin" and name not in _BUILTIN_MODELS:
+        raise LaunchError("T505", f"{setting}: there is no model {name}", f"embedded are: {', '.join(_BUILTIN_MODELS)}")
 
 
 def _demand_model_folder(setting: str, name: str, file: str) -> None:
@@ -114,9 +122,6 @@ def _demand_files(run: CompiledRun) -> None:
     template = run.model.chat_template
     if template is not None and template not in _BUILTIN_TEMPLATES:
         _demand_recipe_file(run, "model.chat_template", os.path.expanduser(template))
-    for reward in run.rewards:
-        if isinstance(reward, FunctionReward):
-            _demand_recipe_file(run, f"reward {reward.name}", reward.path)
 
 
 def _demand_recipe_file(run: CompiledRun, what: str, name: str) -> None:
@@ -131,6 +136,9 @@ def _demand_permissions(run: CompiledRun) -> None:
     if code and not run.allow_reward_code:
         message = f"training would run Python code of yours: {', '.join(code)}"
         raise LaunchError("T507", message, "read it, then add --allow-reward-code")
+    if not run.allow_reward_code and any(isinstance(reward, CodeReward) for reward in run.rewards):
+        hint = "add --allow-reward-code; docs/rewards.md says what they are kept from"
+        raise LaunchError("T507", "training would run the programs that the model writes (reward code)", hint)
     if run.model.trust_remote_code and not run.allow_remote_code:
         raise remote_code_not_allowed(run, "training")
 

@@ -16,6 +16,7 @@ from recipe_engine.lint import Checked
 from recipe_engine.lint.allow import without_allowed
 from recipe_engine.lint.facts import first_given
 from recipe_engine.lint.report import shown
+from recipe_engine.lint.reward_columns import unknown_columns
 from recipe_engine.lint.rule import Context
 from recipe_engine.lint.rules import thoughts_unread
 from recipe_engine.recipe.data import DatasetEntry
@@ -46,6 +47,7 @@ def check_data(checked: Checked, gpus: int | None = None) -> list[Diagnostic]:
                 counts.append(RowCount(entry, report))
     if not any(diagnostic.severity == "error" for diagnostic in found):
         found += _check_weights(Context(checked.recipe, checked.document, gpus), counts)
+        found += unknown_columns(checked.recipe, checked.document)
         found += _check_number(Context(checked.recipe, checked.document, gpus), counts)
     return without_allowed(found, checked.texts)
 

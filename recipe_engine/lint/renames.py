@@ -82,7 +82,6 @@ PPO_REMOVED = (
     Removed(("training", "vf_coef"), "leave it out: the critic has weights and a critic_learning_rate of its own"),
     Removed(("training", "whiten_rewards"), "leave it out: advantages are whitened, rewards are not"),
     Removed(("training", "sft_model_path"), "write model.base_model_name: the reference model is the policy's start"),
-    Removed(("training", "reward_model_path"), "write a `rewards` list"),
     Removed(("training", "filter_accuracy"), "write accuracy_lower_bound and accuracy_upper_bound"),
 )
 
@@ -117,11 +116,17 @@ REMOVED = (
     *PPO_REMOVED,
     Removed(("model", "device_map"), "leave it out: the launcher places the model"),
     Removed(("model", "freeze_vision_tower"), _VISION),
-    Removed(("reward_api",), "a remote reward service is not supported yet: write a `rewards` list"),
+    Removed(
+        ("reward_api",),
+        "write rewards: [{type: http, url: ADDRESS}], with api_key_env naming the variable that holds the key; the "
+        'service is posted {"prompts", "completions", "columns"} and answers {"scores"}',
+    ),
     Removed(
         ("local_reward_function",),
         "write rewards: [{type: function, path: FILE.py, name: FUNCTION}], with the file beside the recipe",
     ),
+    Removed(("training", "reward_funcs"), "write a `rewards` list"),
+    Removed(("training", "reward_model_path"), "write rewards: [{type: reward_model, model: NAME}]"),
     *openrlhf.REMOVED,
     *verl.REMOVED,
 )

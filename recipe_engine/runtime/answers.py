@@ -5,8 +5,7 @@ TRL gives rewards a text without special tokens, and a tag may be one. So ids ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from transformers import PreTrainedTokenizerBase
 
@@ -24,21 +23,6 @@ def answers(
     """
     begun = thinking.begin_completion
     return [split(thinking, text, begun=begun) for text in texts(thinking, tokenizer, completion_ids)]
-
-
-def answering(
-    thinking: ThinkingBlock, tokenizer: PreTrainedTokenizerBase
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Makes a scorer of completions one of their answers. A malformed completion of a strict block answers nothing."""
-
-    def of_answers(scorer: Callable[..., Any]) -> Callable[..., Any]:
-        def score(completions: Sequence[Any], columns: Mapping[str, Sequence[Any]]) -> Any:
-            found = answers(thinking, tokenizer, columns["completion_ids"])
-            return scorer([one.answer or "" for one in found], columns)
-
-        return score
-
-    return of_answers
 
 
 def texts(

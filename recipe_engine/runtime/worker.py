@@ -27,7 +27,7 @@ from recipe_engine.runtime.errors import RunError, StoppedError
 from recipe_engine.runtime.finite import demand_finite_loss
 from recipe_engine.runtime.launch_check import WrapperCheck, check_launch, check_trainer
 from recipe_engine.runtime.picture import draw
-from recipe_engine.runtime.rewards import reward_functions
+from recipe_engine.runtime.rewards import demand_columns, reward_functions
 from recipe_engine.runtime.tokenizer import load_tokenizer
 from recipe_engine.runtime.tracking import start_wandb
 from recipe_engine.runtime.training_data import training_data
@@ -69,9 +69,10 @@ def train(run: CompiledRun) -> Any:
     check_launch(run)
     path = loading.model_path(run)
     tokenizer = load_tokenizer(run, path, say)
-    scorers = reward_functions(run, tokenizer)
     settings = chosen.settings.model_validate(loading.settings_with_paths(run)) if run.settings else None
+    scorers = reward_functions(run, tokenizer, say)
     data = training_data(run, tokenizer, say)
+    demand_columns(run, data.columns)
     if first:
         _write_environment(run_dir)
         if "wandb" in arguments.report_to:

@@ -85,6 +85,7 @@ def test_compiling_twice_gives_the_same() -> None:
 
 
 def test_rewards_keep_their_types_and_settings_through_json() -> None:
+    Path("r.py").write_text("def brevity(completions, **columns): return []\n", encoding="utf-8")
     text = GRPO.replace(
         "  - type: exact_match\n",
         "  - {type: exact_match, pattern: 'a(.)', weight: 2}\n"
@@ -99,6 +100,14 @@ def test_rewards_keep_their_types_and_settings_through_json() -> None:
     assert (exact.pattern, exact.weight, length.slope) == ("a(.)", 2, 3)
     assert function.kwargs == {"deep": [1, {"x": None}]}
     assert run.arguments["reward_weights"] == [2, 1, 1]
+
+
+def test_a_local_reward_model_is_found_from_the_current_folder() -> None:
+    Path("judges/one").mkdir(parents=True)
+    models = ["judges/one", "builtin/tiny-reward", "Org/on-the-hub"]
+    entries = [f"  - {{type: reward_model, name: r{n}, model: {name}}}\n" for n, name in enumerate(models)]
+    run = compiled(GRPO.replace("  - type: exact_match\n", "".join(entries)))
+    assert [reward.model_dump()["model"] for reward in run.rewards] == [os.path.abspath(models[0]), *models[1:]]
 
 
 class TestOrigins:

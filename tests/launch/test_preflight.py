@@ -125,12 +125,18 @@ class TestTheModel:
         model("tokenizer")
         assert "holds no tokenizer" in refused(compiled(text)).message
 
-    def test_there_is_one_embedded_model(self) -> None:
+    def test_the_embedded_models_are_known(self) -> None:
         from recipe_engine.runtime import builtin_model
 
-        assert {builtin_model.NAME} == module._BUILTIN_MODELS
+        assert builtin_model.NAMES == module._BUILTIN_MODELS
         error = refused(compiled(SFT.replace("tiny-chat", "huge-chat")))
         assert error.message == "model.base_model_name: there is no model builtin/huge-chat"
+
+    def test_so_are_those_of_rewards(self) -> None:
+        text = GRPO.replace("type: exact_match", "type: reward_model\n    model: %s")
+        assert refused(compiled(text % "builtin/huge")).message == "reward reward_model: there is no model builtin/huge"
+        error = refused(compiled(text % "./judge"))
+        assert (error.code, error.message) == ("T505", "reward reward_model: judge does not exist")
 
 
 class TestFiles:
@@ -140,15 +146,13 @@ class TestFiles:
         error = refused(compiled(SFT + "  deepspeed_config: conf/zero.json\n", options=Options(gpus=1)))
         assert (error.code, error.message) == ("T504", "training.deepspeed_config: there is no file conf/zero.json")
 
-    def test_a_missing_template_and_a_missing_reward_count_from_the_recipes_folder(self) -> None:
+    def test_a_missing_template_counts_from_the_recipes_folder(self) -> None:
         text = SFT.replace("data:", "  chat_template: chat.jinja\ndata:")
         run = compiled(text, file="recipes/a.yaml")
+        assert refused(run).code == "T506"
         assert refused(run).message == "model.chat_template: there is no file recipes/chat.jinja"
         Path("recipes/chat.jinja").touch()
         preflight(run, overwrite=False)
-        reward = GRPO.replace("type: exact_match", "type: function\n    path: r.py\n    name: brevity")
-        error = refused(compiled(reward, file="recipes/b.yaml"))
-        assert (error.code, error.message) == ("T506", "reward brevity: there is no file recipes/r.py")
 
     def test_the_embedded_template_is_no_file(self) -> None:
         preflight(compiled(SFT.replace("data:", "  chat_template: chatml\ndata:")), overwrite=False)
@@ -159,10 +163,15 @@ class TestPermissions:
     REMOTE = SFT.replace("tiny-chat", "tiny-chat\n  trust_remote_code: true\n  revision: " + "a" * 40)
 
     def test_code_of_the_recipe_needs_a_word_on_the_command_line(self) -> None:
-        Path("r.py").touch()
+        Path("r.py").write_text("def brevity(completions, **columns): return []\n", encoding="utf-8")
         error = refused(compiled(self.REWARD))
         assert (error.code, error.message) == ("T507", "training would run Python code of yours: r.py")
         preflight(compiled(self.REWARD, options=Options(allow_reward_code=True)), overwrite=False)
+
+    def test_so_do_programs_that_the_model_writes(self) -> None:
+        text = GRPO.replace("type: exact_match", "type: code\n    tests_column: answer")
+        assert "programs that the model writes" in refused(compiled(text)).message
+        preflight(compiled(text, options=Options(allow_reward_code=True)), overwrite=False)
 
     def test_so_does_code_of_the_model(self) -> None:
         assert refused(compiled(self.REMOTE)).code == "T508"

@@ -92,7 +92,7 @@ def test_an_error_of_one_process_ends_all_and_is_said_last() -> None:
     assert done.returncode == 1
     assert time.monotonic() - began < 120  # not a collective's half an hour
     ending = done.stdout[done.stdout.index("\nrl: failed (exit code 1); no checkpoint was saved\n") :]
-    assert "  error    reward bad raised ValueError: no such reward (reward.py, line 5)\n" in ending
+    assert "  error    reward bad: raised ValueError: no such reward (reward.py, line 5); the prompt" in ending
 
 
 @pytest.mark.parametrize(("victim", "number", "code"), [("recipe", signal.SIGTERM, 143), ("worker", signal.SIGKILL, 1)])

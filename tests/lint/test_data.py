@@ -218,3 +218,61 @@ def test_rows_are_not_counted_where_they_are_wrong_unknown_or_a_matter_of_draws(
     write_rows(PROMPT, name="more.jsonl")
     drawn = text.replace("rows.jsonl\n", "rows.jsonl\n    - name: more.jsonl\n  mixing: interleave_under\n")
     assert check_data(check_text(Path(), drawn)) == []
+
+
+class TestColumnsOfRewards:
+    RECIPE = """\
+model:
+  base_model_name: builtin/tiny-chat
+data:
+  datasets:
+    - name: rows.jsonl
+training:
+  algorithm: grpo
+  num_generations: 2
+  per_device_train_batch_size: 2
+  gradient_accumulation_steps: 1
+rewards:
+"""
+    ROW: dict[str, Any] = {"prompt": "2 + 2?", "answer": "4", "data_source": "sums", "info": {"truth": "4"}}  # noqa: RUF012
+
+    def found(self, rewards: str) -> list[tuple[str, str]]:
+        write_rows(self.ROW)
+        checked, found = found_in(self.RECIPE + rewards)
+        return [(one.message, marked(checked, one)) for one in found]
+
+    @pytest.mark.parametrize(
+        "reward",
+        [
+            "  - {type: exact_match}\n",
+            "  - {type: exact_match, answer_column: info.truth}\n",
+            "  - {type: exact_match, only: {column: data_source, values: [sums]}}\n",
+            "  - {type: judge, base_url: 'http://x', model: m, prompt: '{prompt} {completion} {answer}'}\n",
+            "  - {type: http, url: 'http://x', columns: [answer]}\n",
+        ],
+    )
+    def test_columns_that_are_there_give_no_finding(self, reward: str) -> None:
+        assert self.found(reward) == []
+
+    @pytest.mark.parametrize(
+        ("reward", "key", "name", "place"),
+        [
+            ("  - {type: math, answer_column: anwser}\n", "answer_column", "anwser", "anwser"),
+            (
+                "  - {type: exact_match, only: {column: source, values: [a]}}\n",
+                "only.column",
+                "source",
+                "source",
+            ),
+            ("  - {type: http, url: 'http://x', columns: [answer, b]}\n", "columns[1]", "b", "b"),
+            ("  - {type: code}\n", "tests_column", "tests", "{type: code}"),
+        ],
+    )
+    def test_one_that_no_dataset_has_is_an_error_at_its_key(self, reward: str, key: str, name: str, place: str) -> None:
+        assert self.found(reward) == [(f"rewards[0].{key}: no dataset has the column `{name}`", place)]
+
+    def test_one_of_several_datasets_is_enough(self) -> None:
+        write_rows({"prompt": "Say a word.", "kind": "word"}, name="others.jsonl")
+        write_rows(self.ROW)
+        text = self.RECIPE.replace("    - name: rows.jsonl\n", "    - name: rows.jsonl\n    - name: others.jsonl\n")
+        assert found_in(text + "  - {type: exact_match, only: {column: kind, values: [word]}}\n")[1] == []

@@ -308,7 +308,7 @@ def test_a_block_that_is_null_is_missing(tmp_path: Path) -> None:
         ("data: {datasets: [{split: train}]}", "{split: train}", "data.datasets[0] lacks the key `name`"),
         ("training: {algorithm: null}", "training", "training lacks the key `algorithm`"),
         ("rewards: [{type: function, path: r.py}]", "{type: function, path: r.py}", "rewards[0] lacks the key `name`"),
-        ("rewards: [{type: format}]", "{type: format}", "rewards[0] lacks the key `pattern`"),
+        ("rewards: [{type: http}]", "{type: http}", "rewards[0] lacks the key `url`"),
         ("rewards: [{weight: 2}]", "{weight: 2}", "rewards[0] must be a mapping with a `type`"),
         ("rewards: [exact_match]", "exact_match", "rewards[0] must be a mapping with a `type`"),
         ("rewards: [prototype]", "prototype", "rewards[0] must be a mapping with a `type`"),
@@ -383,7 +383,10 @@ def test_two_names_of_one_setting_may_agree_but_renaming_would_write_it_twice(tm
         ("training: {reward_weights: [1]}", "reward_weights", "weight: in each entry of rewards"),
         ("model: {device_map: auto}", "device_map", "leave it out"),
         ("data: {image_max_pixels: 4}", "image_max_pixels", "vision models (sft_vlm) are not supported"),
-        ("reward_api: {url: x}", "reward_api", "write a `rewards` list"),
+        ("reward_api: {url: x}", "reward_api", "{type: http, url: ADDRESS}"),
+        ("custom_reward_function: {path: x}", "custom_reward_function", "{type: function, path: FILE.py"),
+        ("reward_model: {enable: true}", "reward_model", "{type: reward_model, model: NAME}"),
+        ("training: {overlong_buffer_cfg: {len: 4}}", "overlong_buffer_cfg", "type: overlong_penalty"),
     ],
 )
 def test_a_removed_key_is_an_error_that_says_what_to_write(tmp_path: Path, text: str, key: str, instead: str) -> None:
@@ -503,7 +506,8 @@ def test_rewards_are_read_in_their_order_with_their_defaults(tmp_path: Path) -> 
 
 def test_a_mistake_in_one_reward_does_not_hide_one_in_the_next(tmp_path: Path) -> None:
     checked = check_overlay(
-        tmp_path, "rewards:\n  - {type: length, max: 0}\n  - {type: format}\n  - {type: exact_match, weigth: 2}\n"
+        tmp_path,
+        "rewards:\n  - {type: length, max: 0}\n  - {type: http}\n  - {type: exact_match, weigth: 2}\n",
     )
     assert [(found.span.line, found.code) for found in checked.diagnostics] == [(3, "R205"), (4, "R202"), (5, "R201")]
 

@@ -80,7 +80,7 @@ def test_every_file_beside_the_rules_is_registered_under_its_name() -> None:
 def test_codes_are_unique_and_in_order() -> None:
     found = [rule.code for rule in RULES]
     assert found == sorted(set(found))
-    assert all(code.startswith("L3") for code in found)
+    assert all(code.startswith(("L3", "L4")) for code in found)
 
 
 def test_there_are_rules_enough() -> None:

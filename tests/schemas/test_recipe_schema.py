@@ -147,7 +147,7 @@ def test_what_lint_understands_is_valid(tree: Any, is_valid: Validator) -> None:
         changed(("rewards", {"type": "length"})),
         changed(("rewards", [{}])),
         changed(("rewards", [{"type": "exact"}])),
-        changed(("rewards", [{"type": "format"}])),
+        changed(("rewards", [{"type": "http"}])),
         changed(("rewards", [{"type": "format", "pattern": "x", "max": 3}])),
         changed(("wandb.api_key", "0123456789abcdef0123456789abcdef01234567")),
         changed(("launch.cpu_processes", 0)),

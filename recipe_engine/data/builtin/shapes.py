@@ -148,9 +148,15 @@ def step_labels(questions: Sequence[Question]) -> list[Row]:
 
 
 def prompt_only(questions: Sequence[Question]) -> list[Row]:
-    """A prompt to be answered by the model, and the right answer for the reward. Only answers of one digit."""
+    """A prompt to be answered by the model, the right answer for the reward, and the task. Answers are one digit."""
     return [
-        {"prompt": _prompt(question), "answer": question.answer} for question in questions if len(question.answer) == 1
+        {
+            "prompt": _prompt(question),
+            "answer": question.answer,
+            "data_source": question.instruction.lower().replace(" ", "_"),
+        }
+        for question in questions
+        if len(question.answer) == 1
     ]
 
 

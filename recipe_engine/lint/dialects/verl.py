@@ -64,9 +64,25 @@ REMOVED = (
         Removed((name,), "write its settings in the training block, under their last names (kl_loss_coef, n, ...)")
         for name in ("actor_rollout_ref", "algorithm", "trainer")
     ),
-    Removed(("custom_reward_function",), "write rewards: [{type: function, path: FILE.py, name: FUNCTION}]"),
-    Removed(("reward_model",), "write a `rewards` list"),
-    Removed(("training", "reward_manager"), "write a `rewards` list: each entry is one reward with its weight"),
+    Removed(
+        ("custom_reward_function",),
+        "write rewards: [{type: function, path: FILE.py, name: FUNCTION}]; a function of verl's arguments is called as "
+        "verl does",
+    ),
+    Removed(
+        ("reward_model",),
+        "write rewards: [{type: reward_model, model: NAME}]; for verl's reward_kwargs, max_resp_len and "
+        "overlong_buffer_cfg.len and .penalty_factor: {type: overlong_penalty, max_resp_len: N, buffer: N, factor: X}",
+    ),
+    Removed(
+        ("training", "overlong_buffer_cfg"),
+        "write rewards: [..., {type: overlong_penalty, max_resp_len: N, buffer: N, factor: X}]",
+    ),
+    Removed(("training", "max_resp_len"), "write it in rewards: [..., {type: overlong_penalty, max_resp_len: N}]"),
+    Removed(
+        ("training", "reward_manager"),
+        "leave it out: write a `rewards` list; `only` in a reward chooses its rows, as data_source does in verl",
+    ),
     Removed(("training", "val_batch_size"), _PROMPTS),
     Removed(("data", "val_batch_size"), _PROMPTS),
     Removed(("data", "train_files"), "write data.datasets: [{name: FILE}]"),
@@ -101,5 +117,4 @@ REMOVED = (
     Removed(("training", "nnodes"), "start with --num-gpus"),
     Removed(("training", "logger"), "write wandb.enabled: true, or report_to"),
     Removed(("training", "overlong_buffer"), "write a reward of type overlong_penalty"),
-    Removed(("training", "overlong_buffer_cfg"), "write a reward of type overlong_penalty"),
 )

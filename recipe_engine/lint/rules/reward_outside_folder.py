@@ -18,11 +18,12 @@ Fails:
         path: /opt/rewards.py
         name: brevity
 Passes:
+    # beside: rewards.py def brevity(completions, **columns): return [1 / (1 + len(one)) for one in completions]
     training:
       algorithm: grpo
     rewards:
       - type: function
-        path: rewards/brevity.py
+        path: rewards.py
         name: brevity
 """
 
@@ -39,12 +40,12 @@ from recipe_engine.recipe.rewards import FunctionReward
 
 def check(context: Context) -> Iterator[Finding]:
     for index, reward in enumerate(context.recipe.rewards):
-        if isinstance(reward, FunctionReward) and (wrong := _wrong(context.folder, reward.path)):
+        if isinstance(reward, FunctionReward) and (wrong := wrong_path(context.folder, reward.path)):
             message, hint = wrong
             yield Finding(("rewards", index, "path"), f"{shown(reward.path)} {message}", hint=hint)
 
 
-def _wrong(folder: str, path: str) -> tuple[str, str] | None:
+def wrong_path(folder: str, path: str) -> tuple[str, str] | None:
     """What is wrong with a path, and what to write, without asking whether the file is there."""
     if "\0" in path:
         return "cannot be the name of a file", "name a Python file in the recipe's folder"

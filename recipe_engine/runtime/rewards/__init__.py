@@ -2,81 +2,123 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from recipe_engine.compiled import CompiledRun
-from recipe_engine.recipe.rewards import Reward
-from recipe_engine.runtime.answers import answering
-from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.rewards import exact_match, format_match, function, length
-from recipe_engine.runtime.rewards.text import Completions
+from recipe_engine.data.errors import RowError
+from recipe_engine.recipe.rewards import FunctionReward, Reward
+from recipe_engine.runtime.rewards import (
+    code,
+    exact_match,
+    format_match,
+    function,
+    http,
+    json_form,
+    judge,
+    length,
+    math_equal,
+    multiple_choice,
+    overlong,
+    prm_score,
+    ranking,
+    reward_model,
+    tool_call,
+)
+from recipe_engine.runtime.rewards.apply import TrlReward, applies, for_trl
+from recipe_engine.runtime.rewards.cells import cell
+from recipe_engine.runtime.rewards.scores import RowCheck, Say, Scorer
 
-RowCheck = Callable[[Mapping[str, Any]], None]
-"""Raises ``RowError`` for a row that a reward could not score, whatever the completion."""
-Scorer = Callable[[Completions, Mapping[str, Sequence[Any]]], Sequence[Any]]
-"""Scores completions; the mapping holds the columns of their rows, and ``prompts`` and ``completion_ids``."""
-
-MAKERS: dict[str, Callable[[Any, CompiledRun], Scorer]] = {
+MAKERS: dict[str, Callable[[Any, CompiledRun, Say], Scorer]] = {
     "exact_match": exact_match.make,
+    "math": math_equal.make,
+    "multiple_choice": multiple_choice.make,
+    "ranking_accuracy": ranking.make,
     "format": format_match.make,
     "length": length.make,
+    "overlong_penalty": overlong.make,
+    "json": json_form.make,
+    "tool_call": tool_call.make,
+    "code": code.make,
     "function": function.make,
+    "reward_model": reward_model.make,
+    "prm_score": prm_score.make,
+    "judge": judge.make,
+    "http": http.make,
 }
-ROW_CHECKS: dict[str, Callable[[Any], RowCheck]] = {"exact_match": exact_match.row_check}
+ROW_CHECKS: dict[str, Callable[[Any, CompiledRun], RowCheck]] = {
+    "exact_match": exact_match.row_check,
+    "math": math_equal.row_check,
+    "multiple_choice": multiple_choice.row_check,
+    "ranking_accuracy": ranking.row_check,
+    "tool_call": tool_call.row_check,
+    "code": code.row_check,
+    "function": function.row_check,
+    "judge": judge.row_check,
+    "http": http.row_check,
+}
 """What rewards ask of rows, so that a row without an answer is named before training, not during it."""
-
-SEE_THOUGHTS = frozenset({"format", "length", "function"})
-"""Rewards of the whole completion, its thought included, in a recipe with a ``thinking`` block."""
 
 
 def row_checks(run: CompiledRun) -> list[RowCheck]:
-    """What the rewards of a run ask of each row."""
-    return [ROW_CHECKS[reward.type](reward) for reward in run.rewards if reward.type in ROW_CHECKS]
+    """What the rewards of a run ask of each row: of those rows that each applies to, and that one does."""
+    checks = [
+        _where_it_applies(reward, ROW_CHECKS[reward.type](reward, run))
+        for reward in run.rewards
+        if reward.type in ROW_CHECKS
+    ]
+    if run.rewards and all(reward.only is not None for reward in run.rewards):
+        checks.insert(0, _demand_a_reward(run.rewards))
+    return checks
 
 
 def reward_functions(
-    run: CompiledRun, tokenizer: PreTrainedTokenizerBase | None = None
-) -> list[Callable[..., list[float]]]:
-    """The rewards of a run, as TRL calls them. With a ``thinking`` block those that check answers see no thoughts.
+    run: CompiledRun, tokenizer: PreTrainedTokenizerBase | None = None, say: Say = lambda message: None
+) -> list[TrlReward]:
+    """The rewards of a run, as TRL calls them.
+
+    Args:
+        tokenizer: the policy's, for tags of the ``thinking`` block that are special tokens.
 
     Raises:
         RunError: a reward cannot be made, such as a function whose file is not there.
     """
-    made = [(reward, MAKERS[reward.type](reward, run)) for reward in run.rewards]
-    if run.thinking is not None and tokenizer is not None:
-        see = answering(run.thinking, tokenizer)
-        made = [(reward, scorer if reward.type in SEE_THOUGHTS else see(scorer)) for reward, scorer in made]
-    return [_for_trl(reward, scorer) for reward, scorer in made]
+    return [for_trl(reward, MAKERS[reward.type](reward, run, say), run, tokenizer) for reward in run.rewards]
 
 
-def _for_trl(reward: Reward, scorer: Scorer) -> Callable[..., list[float]]:
-    label = reward.name or reward.type
+def demand_columns(run: CompiledRun, columns: Collection[str]) -> None:
+    """Check that some row of the data has each column that a function asks for by name.
 
-    def score(*, prompts: Sequence[Any], completions: Completions, **columns: Any) -> list[float]:
-        scores = scorer(completions, {"prompts": prompts, **columns})
-        return _checked(label, scores, len(completions), prompts)
+    Raises:
+        RunError: none has one of them.
+    """
+    for reward in run.rewards:
+        if isinstance(reward, FunctionReward):
+            function.demand_columns(reward, run, columns)
 
-    score.__name__ = label  # TRL names the metric after the function
-    return score
+
+def _where_it_applies(reward: Reward, check: RowCheck) -> RowCheck:
+    if reward.only is None:
+        return check
+    name = reward.only.column
+
+    def checked(row: Mapping[str, Any]) -> None:
+        if applies(reward, cell(row, name)):
+            check(row)
+
+    return checked
 
 
-def _checked(label: str, scores: Any, expected: int, prompts: Sequence[Any]) -> list[float]:
-    """TRL turns None into NaN and NaN into no advantage without a word; here each is an error with its row."""
-    if hasattr(scores, "tolist"):  # an array or a tensor
-        scores = scores.tolist()
-    if not isinstance(scores, Sequence) or isinstance(scores, str):
-        raise RunError(f"reward {label}: returned {type(scores).__name__}, not a list of numbers")
-    if len(scores) != expected:
-        raise RunError(f"reward {label}: returned {len(scores)} scores for {expected} completions")
-    numbers = []
-    for score, prompt in zip(scores, prompts, strict=True):
-        number = score.item() if hasattr(score, "item") else score  # a number of numpy's or torch's
-        if not isinstance(number, Real) or not math.isfinite(number):
-            raise RunError(f"reward {label}: returned {score!r} for the prompt {str(prompt)[:200]!r}")
-        numbers.append(float(number))
-    return numbers
+def _demand_a_reward(rewards: list[Reward]) -> RowCheck:
+    """The check that a row is scored by at least one reward: TRL would train on it with no advantage at all."""
+    names = list(dict.fromkeys(reward.only.column for reward in rewards if reward.only is not None))
+
+    def check(row: Mapping[str, Any]) -> None:
+        if any(reward.only is None or applies(reward, cell(row, reward.only.column)) for reward in rewards):
+            return
+        found = ", ".join(f"{name}: {str(cell(row, name))[:60]!r}" for name in names)
+        raise RowError(names[0], f"holds nothing that a reward applies to ({found})")
+
+    return check

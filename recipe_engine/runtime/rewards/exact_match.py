@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.errors import RowError
 from recipe_engine.recipe.rewards import ExactMatchReward
-from recipe_engine.runtime.rewards.text import Completions, text_of
+from recipe_engine.runtime.rewards.cells import cell, column
+from recipe_engine.runtime.rewards.scores import Columns, RowCheck, Say, Scorer
+from recipe_engine.runtime.rewards.text import Completions, extractor, text_of
 
 
-def make(
-    settings: ExactMatchReward, run: CompiledRun
-) -> Callable[[Completions, Mapping[str, Sequence[Any]]], list[float]]:
+def make(settings: ExactMatchReward, run: CompiledRun, say: Say) -> Scorer:
     """The scorer."""
     answer_in = extractor(settings.pattern)
     reference_in = extractor(settings.answer_pattern)
@@ -22,37 +21,28 @@ def make(
     def normal(text: str | None) -> str | None:
         return text if text is None else text.strip().casefold() if settings.ignore_case else text.strip()
 
-    def score(completions: Completions, columns: Mapping[str, Sequence[Any]]) -> list[float]:
-        pairs = zip(completions, columns[settings.answer_column], strict=True)
-        found = ((normal(answer_in(text_of(text))), normal(reference_in(str(cell)))) for text, cell in pairs)
+    def score(completions: Completions, columns: Columns) -> list[float]:
+        pairs = zip(completions, column(columns, settings.answer_column, len(completions)), strict=True)
+        found = ((normal(answer_in(text_of(text))), normal(reference_in(str(value)))) for text, value in pairs)
         return [float(answer is not None and answer == reference) for answer, reference in found]
 
     return score
 
 
-def row_check(settings: ExactMatchReward) -> Callable[[Mapping[str, Any]], None]:
+def row_check(settings: ExactMatchReward, run: CompiledRun) -> RowCheck:
     """The check that a row holds a reference answer."""
-    reference_in = extractor(settings.answer_pattern)
-    column = settings.answer_column
+    return reference_check("exact_match", settings.answer_column, settings.answer_pattern)
+
+
+def reference_check(reward: str, name: str, pattern: str | None) -> RowCheck:
+    """The check that a row holds a text, or the match of a pattern, to compare with."""
+    reference_in = extractor(pattern)
 
     def check(row: Mapping[str, Any]) -> None:
-        if row.get(column) is None:
-            raise RowError(column, "is missing, and the reward exact_match compares with it")
-        if not (reference_in(str(row[column])) or "").strip():
-            found = repr(str(row[column])[:200])
-            raise RowError(column, f"holds no reference answer for the reward exact_match: {found}")
+        value = cell(row, name)
+        if value is None:
+            raise RowError(name, f"is missing, and the reward {reward} compares with it")
+        if not (reference_in(str(value)) or "").strip():
+            raise RowError(name, f"holds no reference answer for the reward {reward}: {str(value)[:200]!r}")
 
     return check
-
-
-def extractor(pattern: str | None) -> Callable[[str], str | None]:
-    """A function that takes the first group of a pattern's last match in a text; without a pattern, the text."""
-    if pattern is None:
-        return lambda text: text
-    expression = re.compile(pattern, re.DOTALL)
-
-    def extract(text: str) -> str | None:
-        found = list(expression.finditer(text))
-        return found[-1].group(1) if found else None
-
-    return extract

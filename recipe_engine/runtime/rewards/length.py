@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.recipe.rewards import LengthReward
+from recipe_engine.runtime.rewards.scores import Columns, Say, Scorer
 from recipe_engine.runtime.rewards.text import Completions, text_of
 
 
-def make(settings: LengthReward, run: CompiledRun) -> Callable[[Completions, Mapping[str, Sequence[Any]]], list[float]]:
+def make(settings: LengthReward, run: CompiledRun, say: Say) -> Scorer:
     """The scorer."""
 
-    def score(completions: Completions, columns: Mapping[str, Sequence[Any]]) -> list[float]:
+    def score(completions: Completions, columns: Columns) -> list[float]:
         return [within(length, settings) for length in _lengths(settings.unit, completions, columns)]
 
     return score
@@ -30,7 +28,7 @@ def within(length: int, settings: LengthReward) -> float:
     return max(0.0, 1.0 - distance / (settings.slope + 1))
 
 
-def _lengths(unit: str, completions: Completions, columns: Mapping[str, Sequence[Any]]) -> list[int]:
+def _lengths(unit: str, completions: Completions, columns: Columns) -> list[int]:
     if unit == "tokens":
         return [len(ids) for ids in columns["completion_ids"]]
     texts = [text_of(completion) for completion in completions]

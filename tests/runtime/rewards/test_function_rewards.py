@@ -9,10 +9,13 @@ import pytest
 import torch
 
 from recipe_engine.compile import Options
+from recipe_engine.data.errors import RowError
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.rewards import reward_functions
+from recipe_engine.runtime.rewards import demand_columns, reward_functions
 from recipe_engine.runtime.rewards.function import load_function
 from tests.runtime.support import compiled
+
+from .support import Rewards
 
 Score = Callable[..., list[float]]
 
@@ -44,7 +47,7 @@ def f(prompts, completions, bonus, answer, **_):
 
 def test_it_is_not_loaded_unless_the_command_line_allows_it(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"rewards.py is Python code") as caught:
-        made(tmp_path, "raise SystemExit('ran')", allowed=False)
+        made(tmp_path, "def f(**_):\n    return []\nraise SystemExit('ran')\n", allowed=False)
     assert "--allow-reward-code" in str(caught.value.hint)
 
 
@@ -97,13 +100,12 @@ class TestNumbers:
 class TestFailures:
     def test_an_exception_is_told_with_its_line(self, tmp_path: Path) -> None:
         function = made(tmp_path, "def g(x):\n    return 1 / x\n\ndef f(**_):\n    return [g(0)]\n")
-        with pytest.raises(RunError, match=r"reward f raised ZeroDivisionError: .* \(rewards.py, line 2\)"):
+        with pytest.raises(RunError, match=r"reward f: raised ZeroDivisionError: .* \(rewards.py, line 2\)"):
             function(prompts=[""], completions=[""])
 
-    def test_a_wrong_signature_is_told(self, tmp_path: Path) -> None:
-        function = made(tmp_path, "def f(completions):\n    return [0.0]\n")
-        with pytest.raises(RunError, match=r"reward f raised TypeError: .*unexpected keyword argument 'prompts'"):
-            function(prompts=[""], completions=[""])
+    def test_it_is_given_the_arguments_that_it_names(self, tmp_path: Path) -> None:
+        function = made(tmp_path, "def f(completions, bonus=1):\n    return [float(bonus)]\n", kwargs={"bonus": 2})
+        assert function(prompts=[""], completions=[""], answer=["4"]) == [2]
 
     @pytest.mark.parametrize(
         ("source", "message"),
@@ -115,8 +117,9 @@ class TestFailures:
         ],
     )
     def test_a_file_that_does_not_give_the_function_is_told(self, tmp_path: Path, source: str, message: str) -> None:
+        (tmp_path / "rewards.py").write_text(source, encoding="utf-8")
         with pytest.raises(RunError, match=message):
-            made(tmp_path, source)
+            load_function(tmp_path, "rewards.py", "f")
 
 
 class TestPlaces:
@@ -185,3 +188,72 @@ def test_two_files_of_one_name_are_two_modules(tmp_path: Path) -> None:
         )
     first, second = (load_function(tmp_path, f"{name}/reward.py", "f") for name in "ab")
     assert (first(), second()) == (1, 2)
+
+
+class TestCalls:
+    ROWS: dict[str, Any] = {  # noqa: RUF012
+        "data_source": ["gsm8k", "math"],
+        "reward_model": [{"ground_truth": "4"}, {"ground_truth": "5"}],
+        "extra_info": [{"index": 0}, None],
+    }
+
+    def scores(self, folder: Path, source: str, **reward: Any) -> list[float]:
+        return made(folder, source, **reward)(
+            prompts=["p", "q"], completions=["4", "4"], completion_ids=[[1], [1, 2]], **self.ROWS
+        )
+
+    def test_one_completion_at_a_time_where_it_names_one(self, tmp_path: Path) -> None:
+        source = "def f(prompt, data_source, completion, **_):\n    return [prompt, data_source] == ['q', 'math']\n"
+        assert self.scores(tmp_path, source) == [0, 1]
+
+    def test_as_verl_does_where_it_names_solution_str(self, tmp_path: Path) -> None:
+        source = """
+def f(data_source, solution_str, ground_truth, extra_info=None):
+    assert extra_info in ({"index": 0}, None)
+    return float(solution_str == ground_truth) + (data_source == "math") / 2
+"""
+        assert self.scores(tmp_path, source) == [1, 0.5]
+
+    def test_as_told(self, tmp_path: Path) -> None:
+        source = "def f(completion, completions=None, **_):\n    return len(completion)\n"
+        assert self.scores(tmp_path, source, call="sample") == [1, 1]
+
+    def test_how_is_said_in_the_log(self, tmp_path: Path) -> None:
+        (tmp_path / "rewards.py").write_text("def f(completion):\n    return 1\n", encoding="utf-8")
+        rewards = Rewards(tmp_path, {"type": "function", "path": "rewards.py", "name": "f"})
+        assert rewards.said == ["reward f: called once for each completion: f(prompt, completion, **columns)"]
+
+    def test_coroutines_are_waited_for(self, tmp_path: Path) -> None:
+        assert self.scores(tmp_path, "async def f(completions, **_):\n    return [1.0, 2.0]\n") == [1, 2]
+        assert self.scores(tmp_path, "async def f(completion, **_):\n    return 3\n") == [3, 3]
+
+    def test_of_a_mapping_the_score_counts_and_the_other_numbers_are_logged(self, tmp_path: Path) -> None:
+        source = "def f(completion, **_):\n    return {'score': 2.0, 'right': True, 'mean': 3, 'why': 'so'}\n"
+        (tmp_path / "rewards.py").write_text(source, encoding="utf-8")
+        rewards = Rewards(tmp_path, {"type": "function", "path": "rewards.py", "name": "f"})
+        assert rewards.scores(["a", "b"]) == [2, 2]
+        assert rewards.logged == {"rewards/f/right": [1, 1], "rewards/f/own_mean": [3, 3]}
+
+    def test_a_mapping_without_a_score_is_a_failure(self, tmp_path: Path) -> None:
+        with pytest.raises(RunError, match=r"returned a mapping without `score`: \['right'\]"):
+            self.scores(tmp_path, "def f(completion, **_):\n    return {'right': 1}\n")
+
+    def test_columns_that_it_asks_for_are_looked_for_before_training(self, tmp_path: Path) -> None:
+        (tmp_path / "rewards.py").write_text(
+            "def f(completion, level, unit='m', **_):\n    return 1\n", encoding="utf-8"
+        )
+        rewards = Rewards(tmp_path, {"type": "function", "path": "rewards.py", "name": "f"})
+        demand_columns(rewards.run, ["prompt", "level"])
+        with pytest.raises(RunError, match=r"f in rewards.py asks for the column `level`, which no row has"):
+            demand_columns(rewards.run, ["prompt", "unit"])
+
+    @pytest.mark.parametrize(
+        "row", [{"ground_truth": "4"}, {"data_source": "a"}, {"data_source": "a", "reward_model": {}}]
+    )
+    def test_verls_columns_are_too(self, tmp_path: Path, row: dict[str, Any]) -> None:
+        source = "def f(data_source, solution_str, ground_truth, extra_info=None):\n    return 1\n"
+        (tmp_path / "rewards.py").write_text(source, encoding="utf-8")
+        rewards = Rewards(tmp_path, {"type": "function", "path": "rewards.py", "name": "f"})
+        rewards.check({"data_source": "a", "reward_model": {"ground_truth": "4"}})
+        with pytest.raises(RowError):
+            rewards.check(row)

@@ -1,0 +1,173 @@
+"""A scorer as TRL calls it: on the rows that it applies to, on the answer alone, its failures told or scored."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from recipe_engine.compiled import CompiledRun
+from recipe_engine.diagnostics.redact import redact
+from recipe_engine.recipe.rewards import Reward
+from recipe_engine.recipe.rewards.base import AnswerReward
+from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.rewards.answers import NULL_TEXT, splitter, with_tags, with_text
+from recipe_engine.runtime.rewards.cells import column
+from recipe_engine.runtime.rewards.scores import NO_SCORE, PER_CALL, Failed, Scored, Scorer
+from recipe_engine.runtime.rewards.text import Completions
+
+_OURS = frozenset({"mean", "std", "failed", "malformed"})
+"""Metrics of every reward, TRL's and ours: a part of a user's reward that is called so is logged as ``own_...``."""
+
+TrlReward = Callable[..., list[float | None]]
+
+
+def for_trl(reward: Reward, scorer: Scorer, run: CompiledRun, tokenizer: PreTrainedTokenizerBase | None) -> TrlReward:
+    """The function that TRL is given. It returns None for a completion that gets no score from this reward."""
+    restored = with_tags(run, tokenizer)
+    separated = _separator(reward, run)
+
+    def score(*, prompts: Sequence[Any], completions: Completions, **columns: Any) -> list[float | None]:
+        log = columns.get("log_metric") or (lambda name, value: None)
+        completions = restored(completions, columns.get("completion_ids"))
+        columns = {"prompts": prompts, **columns}
+        results: list[Any] = [NO_SCORE] * len(completions)
+        chosen = _rows_of(reward, columns, len(completions))
+        if chosen:
+            given, known, malformed = separated([completions[index] for index in chosen])
+            asked = [place for place in range(len(chosen)) if place not in known]
+            for place, result in known.items():
+                results[chosen[place]] = result
+            indexes = [chosen[place] for place in asked]
+            texts = [given[place] for place in asked]
+            theirs = columns if len(indexes) == len(completions) else _subset(columns, indexes)
+            for index, result in zip(indexes, _called(reward, scorer, texts, theirs), strict=True):
+                results[index] = result
+            _log_each(log, f"rewards/{reward.label}/malformed", malformed)
+        return _finished(reward, results, columns, log)
+
+    score.__name__ = reward.label  # TRL names the metric after the function
+    return score
+
+
+def _rows_of(reward: Reward, columns: Mapping[str, Any], count: int) -> list[int]:
+    """The places of the completions that the reward applies to."""
+    if reward.only is None:
+        return list(range(count))
+    cells = column(columns, reward.only.column, count)
+    return [index for index, value in enumerate(cells) if applies(reward, value)]
+
+
+def applies(reward: Reward, value: Any) -> bool:
+    """Whether a row with this value in the column of ``only`` is scored. 1 and true are different values."""
+    if reward.only is None:
+        return True
+    return any(value == wanted and isinstance(value, bool) == isinstance(wanted, bool) for wanted in reward.only.values)
+
+
+def _subset(columns: Mapping[str, Any], indexes: Sequence[int]) -> dict[str, Any]:
+    return {
+        name: values if name in PER_CALL or values is None else [values[index] for index in indexes]
+        for name, values in columns.items()
+    }
+
+
+Separated = tuple[list[Any], dict[int, Any], list[float]]
+"""What to score, the results that are known without scoring by their place, and for each whether it is malformed."""
+
+
+def _separator(reward: Reward, run: CompiledRun) -> Callable[[Completions], Separated]:
+    """What tells the answers of completions from their thoughts, where the reward asks for it."""
+    if run.thinking is None or not isinstance(reward, AnswerReward) or reward.part == "completion":
+        return lambda completions: (list(completions), {}, [])
+    parts_of, policy, fixed = splitter(run.thinking), getattr(reward, "malformed", "score"), reward.malformed_score
+
+    def separate(completions: Completions) -> Separated:
+        found = [parts_of(completion) for completion in completions]
+        missing = [place for place, split in enumerate(found) if split.answer is None]
+        given = [
+            with_text(completion, NULL_TEXT if split.answer is None else split.answer)
+            for completion, split in zip(completions, found, strict=True)
+        ]
+        known = {place: NO_SCORE if policy == "drop" else fixed for place in missing if policy != "null_text"}
+        return given, known, [float(split.malformed) for split in found]
+
+    return separate
+
+
+def _called(reward: Reward, scorer: Scorer, completions: list[Any], columns: Mapping[str, Any]) -> Sequence[Any]:
+    """The scorer's results, one a completion. What goes wrong for all of them is a failure of each."""
+    if not completions:
+        return []
+    try:
+        scores = scorer(completions, columns)
+        if hasattr(scores, "tolist"):  # an array or a tensor
+            scores = scores.tolist()
+        if not isinstance(scores, Sequence) or isinstance(scores, str):
+            raise RunError(f"returned {type(scores).__name__}, not a list of numbers")
+        if len(scores) != len(completions):
+            raise RunError(f"returned {len(scores)} scores for {len(completions)} completions")
+    except RunError as error:
+        if reward.on_error == "error":
+            message = f"reward {reward.label}: {error.message}"
+            raise RunError(redact(f"{message}; {_row_shown(columns, 0)}"), error.hint or _HINT) from error
+        return [Failed(error.message)] * len(completions)
+    return scores
+
+
+_HINT = "on_error: NUMBER in the reward would score what cannot be scored, and count it"
+
+
+def _finished(reward: Reward, results: list[Any], columns: Mapping[str, Any], log: Any) -> list[float | None]:
+    scores: list[float | None] = []
+    failures: list[float] = []
+    for index, result in enumerate(results):
+        if result is NO_SCORE:
+            scores.append(None)
+            continue
+        parts = result.parts if isinstance(result, Scored) else {}
+        number = _number(result.score if isinstance(result, Scored) else result)
+        failures.append(float(isinstance(number, Failed)))
+        if isinstance(number, Failed):
+            if reward.on_error == "error":
+                message = f"reward {reward.label}: {number.reason} for {_row_shown(columns, index)}"
+                raise RunError(redact(message), _HINT)
+            number = reward.on_error
+        for name, value in parts.items():
+            log(f"rewards/{reward.label}/{'own_' if name in _OURS else ''}{name}", float(value))
+        scores.append(number)
+    if any(failures) or reward.on_error != "error":
+        _log_each(log, f"rewards/{reward.label}/failed", failures)
+    return scores
+
+
+def _number(score: Any) -> float | Failed:
+    """TRL turns None into NaN and NaN into no advantage without a word; here each is a failure."""
+    if isinstance(score, Failed):
+        return score
+    number = score.item() if hasattr(score, "item") else score  # a number of numpy's or torch's
+    if not isinstance(number, Real) or not math.isfinite(number):
+        return Failed(f"returned {score!r}")
+    return float(number)
+
+
+def _log_each(log: Any, name: str, values: Sequence[float]) -> None:
+    """One call a completion, so that the mean over processes is that over completions."""
+    for value in values:
+        log(name, value)
+
+
+def _row_shown(columns: Mapping[str, Any], index: int) -> str:
+    """The prompt and the row, short."""
+    row = {
+        name: values[index]
+        for name, values in columns.items()
+        if name not in PER_CALL | {"prompts", "completion_ids"} and isinstance(values, list) and index < len(values)
+    }
+    shown = json.dumps(row, ensure_ascii=False, default=str)
+    prompt = str(columns["prompts"][index])[:200]
+    return f"the prompt {prompt!r}" + (f" (row {shown[:300]})" if row else "")
