@@ -72,7 +72,7 @@ def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Comp
         config=chosen.config,
         config_class=chosen.config_class or f"trl:{chosen.config}",
         arguments=arguments,
-        settings=recipe.settings.model_dump() if chosen.own_settings else {},
+        settings=_settings(recipe, chosen),
         wandb=recipe.wandb.model_copy(update={"name": recipe.wandb.name or run_name}),
         s3=recipe.s3,
         allow_reward_code=options.allow_reward_code,
@@ -116,7 +116,9 @@ def _arguments(
     for name, value in recipe.arguments.items():
         put(name, value, _origin(document, "training", name) or "recipe")
     for name, (value, why) in chosen.derived(recipe).items():
-        put(name, value, _origin(document, "training", name) or f"engine: {why}")
+        # A value that was given and is kept came from the recipe; one that was made of it came from the engine.
+        given = _origin(document, "training", name) if arguments.get(name) == value else None
+        put(name, value, given or f"engine: {why}")
     if isinstance(arguments.get("loss_type"), str) and catalogue["loss_type"]["schema"].get("type") == "array":
         arguments["loss_type"] = [arguments["loss_type"]]
 
@@ -149,6 +151,15 @@ def _arguments(
     put("use_cpu", gpus == 0, "command line: --num-gpus")
     put("disable_tqdm", True, "engine: shows its own bar in a terminal, and lines in a log")
     return arguments, origins
+
+
+def _settings(recipe: Recipe, chosen: Algorithm) -> dict[str, Any]:
+    """What the trainer is given of the algorithm's settings: all, if it has some that are no argument of TRL's."""
+    if not chosen.own_settings:
+        return {}
+    settings = recipe.settings.model_dump()
+    named = {name: _absolute_name(settings[name]) for name in chosen.models if settings[name] is not None}
+    return settings | named
 
 
 def _trackers(recipe: Recipe, document: Document) -> tuple[list[str], str]:

@@ -46,6 +46,13 @@ class Algorithm:
     """Class that the worker makes of the arguments, as ``module:Class``. Default: ``config``, from TRL."""
     unused: frozenset[str] = frozenset()
     """Arguments of ``config`` that this algorithm does not read: naming one in a recipe is an error."""
+    models: tuple[str, ...] = ()
+    """Settings of its own that name a further model, as ``model.base_model_name`` does: the trainer is given a Hub id
+    or a local folder in their place."""
+    before_loading: str = ""
+    """Function of the runtime, as ``module:function``, that is called once rows are prepared and before the model is
+    loaded: with the run, its tokenizer, its rows and a function that prints. It stops a run that cannot work, and what
+    it returns are further keyword arguments of the trainer."""
     task: Task = "causal_lm"
     """What kind of model is trained."""
     sampling: Sampling = "none"

@@ -69,9 +69,12 @@ def _demand_model(run: CompiledRun) -> None:
     if locate(name).kind == "builtin" and name not in _BUILTIN_MODELS:
         message = f"model.base_model_name: there is no model {name}"
         raise LaunchError("T505", message, f"embedded are: {', '.join(_BUILTIN_MODELS)}")
-    _demand_model_folder("base_model_name", name, "config.json")
+    _demand_model_folder("model.base_model_name", name, "config.json")
     if run.model.tokenizer_name is not None:
-        _demand_model_folder("tokenizer_name", run.model.tokenizer_name, "tokenizer_config.json")
+        _demand_model_folder("model.tokenizer_name", run.model.tokenizer_name, "tokenizer_config.json")
+    for setting in algorithm(run.algorithm).models:
+        if run.settings[setting] is not None:
+            _demand_model_folder(f"training.{setting}", run.settings[setting], "config.json")
 
 
 def _demand_model_folder(setting: str, name: str, file: str) -> None:
@@ -95,10 +98,10 @@ def _demand_model_folder(setting: str, name: str, file: str) -> None:
             "and save the tokenizer there too"
         )
     else:
-        what = f"holds no {'tokenizer' if setting == 'tokenizer_name' else 'model'} ({file} is missing)"
+        what = f"holds no {'tokenizer' if setting.endswith('tokenizer_name') else 'model'} ({file} is missing)"
     if os.path.basename(folder) == _QUICKSTART and not os.path.exists(folder):
         hint = "train it first: ./scripts/run_training.sh --config recipes/quickstart/sft.yaml --num-gpus 0"
-    raise LaunchError("T505", f"model.{setting}: {shorten(folder)} {what}", hint)
+    raise LaunchError("T505", f"{setting}: {shorten(folder)} {what}", hint)
 
 
 def _demand_files(run: CompiledRun) -> None:

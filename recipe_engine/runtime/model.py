@@ -40,36 +40,46 @@ def model_path(run: CompiledRun) -> str:
         DataError: a remote model cannot be fetched.
     """
     if not run.model.trust_remote_code:
-        return _path(run)
+        return _path(run, run.model.base_model_name)
     _demand_permission(run)
-    path = _path(run)
+    path = _path(run, run.model.base_model_name)
     if locate(path).kind == "hub":
         path = _snapshot(path, str(run.model.revision))
     _demand_own_code(path)
     return path
 
 
-def _path(run: CompiledRun) -> str:
-    name = run.model.base_model_name
+def settings_with_paths(run: CompiledRun, models: tuple[str, ...]) -> dict[str, Any]:
+    """The algorithm's settings, with paths as ``model_path`` gives them in those that name a model.
+
+    Raises:
+        RunError: a local folder is not there or holds no model.
+        DataError: a remote model cannot be fetched.
+    """
+    named = {name: run.settings[name] for name in models if run.settings[name] is not None}
+    return run.settings | {name: _path(run, value, f"training.{name}") for name, value in named.items()}
+
+
+def _path(run: CompiledRun, name: str, setting: str = "model.base_model_name") -> str:
     kind = locate(name).kind
     if kind == "builtin":
         try:
             return str(builtin_model.ensure(name))
         except builtin_model.UnknownBuiltinModelError as error:
-            raise RunError(f"model.base_model_name: {error}") from error
+            raise RunError(f"{setting}: {error}") from error
     if kind == "remote":
-        return str(_fetched(run))
+        return str(_fetched(run, name))
     if kind == "local" and not os.path.isfile(os.path.join(name, "config.json")):
         raise RunError(
-            f"model.base_model_name: {name} holds no model (no config.json)",
+            f"{setting}: {name} holds no model (no config.json)",
             hint="train it first, or name a Hub id; relative paths count from the current folder",
         )
     return name
 
 
-def _fetched(run: CompiledRun) -> Path:
+def _fetched(run: CompiledRun, name: str) -> Path:
     """A copy of a remote model, made by the first process of each machine."""
-    name, cache = run.model.base_model_name, Path(run.run_dir) / "fetched"
+    cache = Path(run.run_dir) / "fetched"
     state = PartialState()
     with state.local_main_process_first():
         if state.is_local_main_process:

@@ -67,6 +67,7 @@ def train(run: CompiledRun) -> Any:
     checkpoint = _checkpoint(run)
     path = loading.model_path(run)
     tokenizer = load_tokenizer(run, path, say)
+    settings = chosen.settings.model_validate(loading.settings_with_paths(run, chosen.models)) if run.settings else None
     scorers = reward_functions(run)
     data = training_data(run, tokenizer, say)
     if first:
@@ -74,6 +75,7 @@ def train(run: CompiledRun) -> Any:
         if "wandb" in arguments.report_to:
             start_wandb(run, say)
     arguments.model_init_kwargs = loading.model_arguments(run, say)
+    further = _class(chosen.before_loading)(run, tokenizer, data, say) if chosen.before_loading else {}
     on_cpu_in_4bit = run.model.load_in_4bit and run.gpus == 0
     try:
         with loading.gradients_kept_in_4bit() if on_cpu_in_4bit else nullcontext():
@@ -87,7 +89,8 @@ def train(run: CompiledRun) -> Any:
                 peft_config=loading.adapter(run.model, chosen.task),
                 callbacks=[MetricsFile(run_dir / "metrics.jsonl"), Progress(), CheckpointUpload(run, say)],
                 **({"reward_funcs": scorers} if chosen.reward_driven else {}),
-                **({"settings": chosen.settings.model_validate(run.settings)} if chosen.own_settings else {}),
+                **({"settings": settings} if settings is not None else {}),
+                **further,
             )
     except (ValueError, NotImplementedError, ImportError, OSError) as error:
         # What the trainer, the model or a package for it says to the user: a setting that does not go with another.
