@@ -7,7 +7,7 @@ from importlib import import_module
 
 from recipe_engine.algorithms.base import Algorithm
 
-NAMES = ("sft", "cpt", "dpo", "grpo", "gspo", "distill")
+NAMES = ("sft", "cpt", "dpo", "grpo", "gspo", "distill", "gkd", "minillm", "online_dpo")
 
 
 @cache
