@@ -46,6 +46,8 @@ FOREIGN_ALGORITHMS = {
     "dapo": "DAPO is grpo with loss_type: dapo, epsilon_high: 0.28 and more; its dynamic sampling is not supported yet",
     "gpo": "GPO is not supported",
     "rpo": "RPO is not supported; dpo with loss_type: [sigmoid, sft] is close to it",
+    "kd": "knowledge distillation is distill here (on the data's completions), gkd or minillm (on the student's own)",
+    "distillation": "TRL's on-policy distillation is gkd with lmbda: 1.0 here; on the data's completions it is distill",
     "pt": "pre-training on plain text is called cpt here",
 }
 

@@ -21,6 +21,7 @@ from recipe_engine.lint.rules import (
     deepspeed_disagrees,
     deepspeed_on_cpu,
     deepspeed_with_fsdp,
+    distillation_settings_clash,
     dr_grpo_settings,
     evaluation_without_data,
     flash_attention_in_float32,
@@ -39,6 +40,7 @@ from recipe_engine.lint.rules import (
     overlong_cut,
     pad_is_eos,
     padding_free_under_dpo,
+    pairs_split_over_devices,
     placeholder_left,
     prompt_longer_than_row,
     quantization_settings_unused,
@@ -57,6 +59,8 @@ from recipe_engine.lint.rules import (
     same_dataset_twice,
     save_total_limit_one,
     step_interval_invalid,
+    teacher_is_student,
+    teacher_vocabulary,
     template_column_not_listed,
     template_malformed,
     template_roles,
@@ -133,6 +137,10 @@ MODULES = (
     argument_out_of_range,
     batch_size_search_in_groups,
     zero3_saves_no_weights,
+    teacher_vocabulary,
+    teacher_is_student,
+    pairs_split_over_devices,
+    distillation_settings_clash,
 )
 
 RULES: tuple[Rule, ...] = tuple(rule_of(module) for module in MODULES)
