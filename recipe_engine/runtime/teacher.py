@@ -122,12 +122,15 @@ class Teacher:
         tensors = list(chain(self.plain.parameters(), self.plain.buffers()))
         kept = [tensor.data for tensor in tensors]
         for tensor in tensors:
-            tensor.data = tensor.data.to(self.device)
+            tensor.data = self._copied(tensor.data)
         try:
             yield
         finally:
             for tensor, at_home in zip(tensors, kept, strict=True):
                 tensor.data = at_home
+
+    def _copied(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.device)
 
 
 def _prepared(model: Any, trainer: Any) -> Any:
