@@ -27,8 +27,9 @@ class OnlineDpoSettings(Block):
     """Peak learning rate of AdamW."""
     beta: Annotated[float, Field(gt=0)] = 0.1
     """Inverse temperature: how strongly the policy is held to the reference model, which is the model as it starts."""
-    loss_type: Literal["sigmoid", "ipo"] = "sigmoid"
-    """``sigmoid``: DPO; ``ipo``: (D - 1/(2 beta))^2 on summed log-ratios D (arXiv 2310.12036, equation 17)."""
+    loss_type: Literal["sigmoid", "ipo", "ipo_sum"] = "sigmoid"
+    """``sigmoid``: DPO. ``ipo_sum``: (D - 1/(2 beta))^2 on summed log-ratios D (arXiv 2310.12036, equation 17), which
+    TRL's online DPO calls ipo; ``ipo``: the same on log-ratios averaged over tokens, as under dpo."""
     num_generations: Annotated[int, Field(ge=2)] = 2
     """Completions sampled for each prompt. The best and the worst of them make a pair."""
     missing_eos_penalty: Annotated[float, Field(ge=0)] = 0.0

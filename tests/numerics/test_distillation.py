@@ -278,7 +278,7 @@ class TestOnlineDpo:
     def rows(self, trainer: Any) -> list[Row]:
         return [trainer.train_dataset[n // 4] for n in range(16)]
 
-    @pytest.mark.parametrize("loss_type", ["sigmoid", "ipo"])
+    @pytest.mark.parametrize("loss_type", ["sigmoid", "ipo", "ipo_sum"])
     def test_loss_and_gradient_are_those_of_dpo_on_best_and_worst(
         self, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, loss_type: str
     ) -> None:
@@ -297,6 +297,8 @@ class TestOnlineDpo:
             ratios = token_log_probs(policy(**read).logits, ids) - token_log_probs(frozen(**read).logits, ids).detach()
             size = batch[f"{side}_ids"].shape[1]
             margins[side] = (ratios[:, -size:] * batch[f"{side}_mask"]).sum(-1)
+            if loss_type == "ipo":
+                margins[side] = margins[side] / batch[f"{side}_mask"].sum(-1)
         difference = (margins["chosen"] - margins["rejected"])[[0, 2, 3]]  # the second group is tied
         sigmoid = torch.log(1 + torch.exp(-0.3 * difference))
         expected = sigmoid.mean() if loss_type == "sigmoid" else ((difference - 1 / 0.6) ** 2).mean()
@@ -334,7 +336,10 @@ class TestOnlineDpo:
         assert batch["chosen_ids"][:, 0].tolist() == [101, 105, 108, 115]
         assert batch["rejected_ids"][:, 0].tolist() == [100, 104, 109, 112]
 
-    def test_the_losses_of_a_margin(self) -> None:
-        margin = torch.tensor([0.7, -1.2], dtype=torch.float64)
-        assert torch.allclose(pair_losses("sigmoid", 0.3, margin), torch.log(1 + torch.exp(-0.3 * margin)))
-        assert torch.allclose(pair_losses("ipo", 0.3, margin), (margin - 1 / 0.6) ** 2)
+    def test_the_losses_of_pairs(self) -> None:
+        ratios = torch.tensor([0.7, -1.2, 0.1, 0.4], dtype=torch.float64)
+        lengths = torch.tensor([2, 3, 1, 8])
+        margin, mean = torch.tensor([0.6, -1.6]).double(), torch.tensor([0.25, -0.45]).double()
+        assert torch.allclose(pair_losses("sigmoid", 0.3, ratios, lengths), torch.log(1 + torch.exp(-0.3 * margin)))
+        assert torch.allclose(pair_losses("ipo_sum", 0.3, ratios, lengths), (margin - 1 / 0.6) ** 2)
+        assert torch.allclose(pair_losses("ipo", 0.3, ratios, lengths), (mean - 1 / 0.6) ** 2)

@@ -78,7 +78,7 @@ class OnlineDPOTrainer(RewardedGRPOTrainer):
         ratios = (log_probs * masks).sum(dim=1) - torch.cat([inputs["chosen_ref"], inputs["rejected_ref"]])
         chosen, rejected = ratios.chunk(2)
         preferred = inputs["preferred"]
-        losses = pair_losses(self.loss_type, self.beta, chosen - rejected)
+        losses = pair_losses(self.loss_type, self.beta, ratios, masks.sum(dim=1))
         self._measure(chosen.detach(), rejected.detach(), preferred)
         share = inputs["pairs_in_round"].clamp(min=1) / self.accelerator.num_processes
         if self.model.training:
@@ -91,12 +91,13 @@ class OnlineDPOTrainer(RewardedGRPOTrainer):
         mean_over_tokens(self, MEASURES, known, preferred)
 
 
-def pair_losses(kind: str, beta: float, margin: Tensor) -> Tensor:
-    """The loss of each pair from D, the log-ratio of the chosen less that of the rejected completion.
+def pair_losses(kind: str, beta: float, ratios: Tensor, lengths: Tensor) -> Tensor:
+    """The loss of each of P pairs from summed log-ratios and token counts of the chosen, then the rejected, (2 P,).
 
-    ``sigmoid``: -log sigmoid(beta D), arXiv 2305.18290, equation 7, which arXiv 2402.04792 takes on the policy's own
-    pairs; ``ipo``: (D - 1/(2 beta))^2, arXiv 2310.12036, equation 17.
+    With D the log-ratio of the chosen less that of the rejected completion, ``sigmoid`` is -log sigmoid(beta D), arXiv
+    2305.18290, equation 7, which arXiv 2402.04792 takes on the policy's own pairs; ``ipo_sum`` is (D - 1/(2 beta))^2,
+    arXiv 2310.12036, equation 17; ``ipo`` the same with log-ratios averaged over tokens.
     """
-    if kind == "ipo":
-        return (margin - 1 / (2 * beta)) ** 2
-    return -logsigmoid(beta * margin)
+    chosen, rejected = (ratios / lengths if kind == "ipo" else ratios).chunk(2)
+    margin = chosen - rejected
+    return -logsigmoid(beta * margin) if kind == "sigmoid" else (margin - 1 / (2 * beta)) ** 2
