@@ -30,5 +30,5 @@ class TeacherSettings(Block):
 
 
 def without_router_loss(recipe: Recipe) -> dict[str, Derived]:
-    """No loss on the balance of a mixture's experts, which TRL would add where the model's config has a weight for it."""
+    """No loss on the balance of experts, which TRL would add where the model's config has a weight for it."""
     return {"router_aux_loss_coef": Derived(0.0, "the loss has no part for the balance of experts")}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from recipe_engine.algorithms import NAMES
 from recipe_engine.lint import Checked, check
 
 from .support import FIXTURES, check_overlay, check_text, codes, fixed, marked, only
@@ -275,7 +276,7 @@ def test_a_misspelt_choice_is_an_error_with_the_nearest_one_as_a_fix(
 
 def test_a_choice_like_no_other_is_answered_with_all_of_them(tmp_path: Path) -> None:
     _, message, hint = found_in(tmp_path, "training: {algorithm: ppo}", "R204")
-    assert message == "training.algorithm is 'ppo'; it must be one of sft, cpt, dpo, grpo, gspo"
+    assert message == f"training.algorithm is 'ppo'; it must be one of {', '.join(NAMES)}"
     assert hint is None
     _, message, _ = found_in(tmp_path, "training: {algorithm: grpo, scale_rewards: 2}", "R204")
     assert message == "training.scale_rewards is 2; it must be one of group, batch, none, true, false"

@@ -213,9 +213,7 @@ class TestMinillm:
         loss = loss / kept.sum()
         given = [torch.tensor([row["input_ids"]]) for row in rows]
         known = [token_log_probs(student(input_ids=one).logits, one)[0] for one in given]
-        trained = [
-            one[torch.tensor(row["labels"][1:]) != -100] for one, row in zip(known, rows, strict=True)
-        ]
+        trained = [one[torch.tensor(row["labels"][1:]) != -100] for one, row in zip(known, rows, strict=True)]
         loss = loss - 0.5 * torch.cat(trained).mean()
         assert_same_gradient(trainer, trainer.compute_loss(trainer.model, batch), student, loss)
 

@@ -61,7 +61,9 @@ def jensen_shannon(beta: float, temperature: float, sft: float) -> Reference:
         shared = min(len(student), len(teacher))
         p, q = (probabilities(one[:shared], temperature) for one in (teacher, student))
         middle = beta * p + (1 - beta) * q
-        divergence = kl(p, q) if beta == 0 else kl(q, p) if beta == 1 else beta * kl(p, middle) + (1 - beta) * kl(q, middle)
+        divergence = (
+            kl(p, q) if beta == 0 else kl(q, p) if beta == 1 else beta * kl(p, middle) + (1 - beta) * kl(q, middle)
+        )
         label = torch.log(probabilities(student)[IDS[place]])
         return temperature**2 * divergence - sft * GIVEN[place] * label
 
@@ -91,7 +93,11 @@ CASES: dict[str, tuple[TokenLoss, Reference, tuple[Tensor, ...]]] = {
     "reverse KL": (divergence_loss(1.0, 1.0, 0.0), jensen_shannon(1.0, 1.0, 0.0), (IDS, GIVEN)),
     "JSD": (divergence_loss(0.3, 1.0, 0.0), jensen_shannon(0.3, 1.0, 0.0), (IDS, GIVEN)),
     "JSD at a temperature, with labels": (divergence_loss(0.9, 2.0, 0.6), jensen_shannon(0.9, 2.0, 0.6), (IDS, GIVEN)),
-    "minillm": (policy_gradient(0.2, 0.3, single_step=True), by_policy_gradient(0.2, 0.3, True), (IDS, LOG_MIXED, RETURNS)),
+    "minillm": (
+        policy_gradient(0.2, 0.3, single_step=True),
+        by_policy_gradient(0.2, 0.3, True),
+        (IDS, LOG_MIXED, RETURNS),
+    ),
     "minillm without single steps": (
         policy_gradient(0.2, 0.2, single_step=False),
         by_policy_gradient(0.2, 0.2, False),
@@ -141,7 +147,9 @@ def cast(columns: tuple[Tensor, ...], dtype: torch.dtype) -> tuple[Tensor, ...]:
     return tuple(column.to(dtype) if column.is_floating_point() else column for column in columns)
 
 
-def assert_is(models: Models, loss: TokenLoss, reference: Reference, columns: Any, tolerance: float, chunk: int | None) -> None:
+def assert_is(
+    models: Models, loss: TokenLoss, reference: Reference, columns: Any, tolerance: float, chunk: int | None
+) -> None:
     dtype = models.given["hidden"].dtype
     value, _ = summed(loss, *models.reads(), cast(columns, dtype), chunk)
     value.backward()
@@ -166,9 +174,7 @@ def test_loss_and_gradient_are_those_of_the_formula(
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 6, 7, 100])
 @pytest.mark.parametrize(("loss", "reference", "columns"), CASES.values(), ids=CASES)
-def test_the_size_of_a_chunk_changes_nothing(
-    loss: TokenLoss, reference: Reference, columns: Any, chunk: int
-) -> None:
+def test_the_size_of_a_chunk_changes_nothing(loss: TokenLoss, reference: Reference, columns: Any, chunk: int) -> None:
     assert_is(Models(torch.float64), loss, reference, columns, 1e-9, chunk)
 
 
@@ -292,6 +298,8 @@ class TestReturns:
             (False, False, [[15.0, 14.0, 12.0, 8.0], [15.0, 12.0, 7.0, 0.0], [9.0, 0.0, 0.0, 0.0], [0.0] * 4]),
         ],
     )
-    def test_they_are_of_the_tokens_that_follow(self, later: bool, normalized: bool, expected: list[list[float]]) -> None:
+    def test_they_are_of_the_tokens_that_follow(
+        self, later: bool, normalized: bool, expected: list[list[float]]
+    ) -> None:
         found = returns_of(self.REWARDS, self.MASK, later=later, normalized=normalized)
         assert torch.allclose(found, torch.tensor(expected))

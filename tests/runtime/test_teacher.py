@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -55,7 +55,7 @@ def run_of(folder: Path, algorithm: str, rows: list[Row], **training: Any) -> An
 
 
 class TestVocabulary:
-    STUDENT = {"a": 0, "b": 1, "c": 2, "d": 3}
+    STUDENT: ClassVar = {"a": 0, "b": 1, "c": 2, "d": 3}
 
     def test_the_same_one_is_accepted(self) -> None:
         demand_same_vocabulary(self.STUDENT, dict(self.STUDENT), "teacher")

@@ -1,8 +1,8 @@
 """L394 distillation-settings-clash (error)
 
 Settings of a distillation of which one takes the ground from under another. The cross-entropy of ``sft_coef`` is on
-completions of the data, which ``lmbda: 1`` never takes. With ``lmbda: 0`` nothing is sampled, so what shapes samples has
-no effect (a warning). A teacher's share in every sampled token (``teacher_mixed_alpha``) needs both models at each
+completions of the data, which ``lmbda: 1`` never takes. With ``lmbda: 0`` nothing is sampled, so what shapes samples
+has no effect (a warning). A teacher's share in every sampled token (``teacher_mixed_alpha``) needs both models at each
 token, which vLLM and continuous batching do not give. Rows of prompts alone have no completions to train on.
 
 Fails:

@@ -11,8 +11,8 @@ from trl import SFTTrainer
 from recipe_engine.algorithms.distill import DistillSettings
 from recipe_engine.runtime.teacher import TeacherSource, mean_over_tokens
 from recipe_engine.runtime.tokenize import IGNORED
-from recipe_engine.runtime.trainers.token_losses import WORD_LEVEL_MEASURES, word_level
 from recipe_engine.runtime.trainers.taught import Taught
+from recipe_engine.runtime.trainers.token_losses import WORD_LEVEL_MEASURES, word_level
 
 
 class DistillTrainer(Taught, SFTTrainer):

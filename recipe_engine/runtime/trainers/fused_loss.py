@@ -49,7 +49,9 @@ def head_of(model: Any) -> Head:
     """The head of a causal language model, with what its architecture does to the logits afterwards."""
     layer = model.get_output_embeddings()
     config = model.config.get_text_config()
-    return Head(_whole(layer.weight), _whole(layer.bias), _scale(config), getattr(config, "final_logit_softcapping", None))
+    return Head(
+        _whole(layer.weight), _whole(layer.bias), _scale(config), getattr(config, "final_logit_softcapping", None)
+    )
 
 
 def last_hidden_states(model: Any, inputs: dict[str, Any]) -> Tensor:
@@ -93,7 +95,9 @@ class _Summed(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         device, dtype = hidden.device.type, _computed_in(hidden)
         needed = [wanted and needs for needs in ctx.needs_input_grad[:3]]
-        gradients = [torch.zeros_like(one) if need else None for one, need in zip((hidden, weight, bias), needed, strict=True)]
+        gradients = [
+            torch.zeros_like(one) if need else None for one, need in zip((hidden, weight, bias), needed, strict=True)
+        ]
         total, measured = hidden.new_zeros((), dtype=torch.promote_types(hidden.dtype, torch.float32)), []
         with torch.autocast(device, enabled=False):
             matrix, taught = weight.to(dtype), teacher.head.weight.to(_computed_in(teacher.hidden))
@@ -101,7 +105,9 @@ class _Summed(torch.autograd.Function):
                 part = slice(start, start + chunk)
                 states = hidden[part].to(dtype)
                 projected = _projected(states, matrix, bias)
-                target = teacher.head.logits(_projected(teacher.hidden[part].to(taught.dtype), taught, teacher.head.bias))
+                target = teacher.head.logits(
+                    _projected(teacher.hidden[part].to(taught.dtype), taught, teacher.head.bias)
+                )
                 with torch.set_grad_enabled(any(needed)):
                     projected.requires_grad_(any(needed))
                     values, known = loss(head.logits(projected), target, *(column[part] for column in columns))
@@ -117,7 +123,7 @@ class _Summed(torch.autograd.Function):
         return total, together
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor, _: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, slope: Tensor, _: Tensor) -> Any:
         gradients = [None if one is None else one * slope.to(one.dtype) for one in ctx.saved_tensors]
         return (*gradients, *[None] * 6)
 

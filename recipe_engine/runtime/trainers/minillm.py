@@ -24,8 +24,8 @@ from recipe_engine.runtime.trainers.token_losses import (
 
 
 class MiniLLMTrainer(SampledDistillation):
-    """Rewards are the log-ratios of the teacher to the student, token by token; each token is credited with those of the
-    tokens that follow."""
+    """Rewards are the log-ratios of the teacher to the student, token by token; each token is credited with those of
+    the tokens that follow."""
 
     def __init__(self, *arguments: Any, args: GRPOConfig, settings: MinillmSettings, **keywords: Any) -> None:
         if settings.teacher_mixed_alpha and (args.use_vllm or args.use_transformers_continuous_batching):

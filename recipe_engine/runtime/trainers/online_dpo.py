@@ -36,7 +36,9 @@ class OnlineDPOTrainer(RewardedGRPOTrainer):
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Tensor:
         rewards: Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
-        local = slice(self.accelerator.process_index * len(prompts), (self.accelerator.process_index + 1) * len(prompts))
+        local = slice(
+            self.accelerator.process_index * len(prompts), (self.accelerator.process_index + 1) * len(prompts)
+        )
         scores = (rewards * self.reward_weights.to(rewards.device)).sum(dim=1)[local]
         cut = [ids[-1] not in self.eos_token_ids for ids in completion_ids_list]
         self._scores = scores - self.settings.missing_eos_penalty * scores.new_tensor(cut)

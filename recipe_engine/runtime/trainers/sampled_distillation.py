@@ -20,7 +20,6 @@ from recipe_engine.runtime.trainers.taught import Taught
 Batch = dict[str, Any]
 
 
-
 def no_reward(completions: list[Any], **_: Any) -> list[float]:
     """What TRL is given in place of a reward, for it demands one."""
     return [0.0] * len(completions)

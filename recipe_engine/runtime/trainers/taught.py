@@ -9,8 +9,8 @@ from torch import Tensor
 from trl.models.utils import _ForwardRedirection
 
 from recipe_engine.runtime.teacher import Teacher, TeacherSource
-from recipe_engine.runtime.trainers.token_losses import TokenLoss
 from recipe_engine.runtime.trainers.fused_loss import Read, head_of, last_hidden_states, summed
+from recipe_engine.runtime.trainers.token_losses import TokenLoss
 
 
 class Taught:
@@ -51,4 +51,6 @@ class Taught:
         with self.accelerator.autocast():
             said = last_hidden_states(student, inputs)
             heard, said = told[:, :-1][kept], said[:, :-1][kept]
-            return summed(loss, Read(said, head_of(student)), Read(heard, head_of(teacher.plain)), tuple(columns), self.chunk)
+            return summed(
+                loss, Read(said, head_of(student)), Read(heard, head_of(teacher.plain)), tuple(columns), self.chunk
+            )

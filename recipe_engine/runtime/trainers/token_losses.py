@@ -107,7 +107,9 @@ def policy_gradient(low: float, high: float, *, single_step: bool) -> TokenLoss:
     without the single-step decomposition. Columns: sampled ids, ``log p~(y)``, A.
     """
 
-    def loss(student: Tensor, teacher: Tensor, ids: Tensor, log_mixed: Tensor, returns: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(
+        student: Tensor, teacher: Tensor, ids: Tensor, log_mixed: Tensor, returns: Tensor
+    ) -> tuple[Tensor, Tensor]:
         log_q, log_p = log_distributions(student, teacher)
         ratio = torch.exp(chosen(log_q, ids) - log_mixed)
         clipped = ratio.clamp(1 - low, 1 + high)
