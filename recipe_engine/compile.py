@@ -68,6 +68,8 @@ def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Comp
         data=_absolute_data(recipe),
         rewards=list(rewards),
         thinking=recipe.thinking,
+        resume=resume if (resume := recipe.training.resume) in {"auto", "never"} else _absolute(resume),
+        resume_changes=recipe.training.resume_changes,
         trainer=chosen.trainer,
         config=chosen.config,
         config_class=chosen.config_class or f"trl:{chosen.config}",
@@ -145,8 +147,6 @@ def _arguments(
     if recipe.training.deepspeed_config:
         path = _absolute(recipe.training.deepspeed_config)
         put("deepspeed", path, _place(document, "training", "deepspeed_config"))
-    if arguments.get("resume_from_checkpoint"):
-        arguments["resume_from_checkpoint"] = _absolute(arguments["resume_from_checkpoint"])
     put("report_to", *_trackers(recipe, document))
     put("use_cpu", gpus == 0, "command line: --num-gpus")
     put("disable_tqdm", True, "engine: shows its own bar in a terminal, and lines in a log")

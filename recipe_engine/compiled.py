@@ -16,6 +16,8 @@ from recipe_engine.recipe.upload import S3Block
 
 FINISHED = "finished"
 """Name of the file in the run's folder that a worker writes last, when the model is saved."""
+STOPPED = "stopped"
+"""Name of the file in the run's folder with the number of the signal for which a worker saved and stopped."""
 
 
 class CompiledRun(Block):
@@ -55,6 +57,12 @@ class CompiledRun(Block):
     """Settings of the algorithm, where some are no argument of the TRL config: the trainer is given them all."""
     wandb: WandbBlock
     s3: S3Block
+    resume: str
+    """``auto``, ``never`` or the path of a checkpoint: see ``training.resume``."""
+    resume_changes: list[str]
+    """Settings that may differ from those of the run that is resumed."""
+    checkpoint: str | None = None
+    """The checkpoint that training goes on from. Only the launch knows it."""
     allow_reward_code: bool = False
     """Whether the command line allowed reward functions from files."""
     allow_remote_code: bool = False

@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 
 from recipe_engine.algorithms import NAMES, algorithm
+from recipe_engine.lint.dialects.spelling import EACH
 from recipe_engine.lint.renames import REMOVED, RENAMES
 from recipe_engine.lint.training import ENGINE_ARGUMENTS, GROUP_SETTINGS
 from recipe_engine.recipe.rewards import REWARDS
@@ -68,7 +69,9 @@ def recipe_schema() -> Schema:
     definitions: dict[str, Schema] = {"parents": PARENTS, **_arguments()}
     blocks = {name: _block(model, definitions) for name, model in BLOCKS.items() if name != "training"}
     for name, block in blocks.items():
-        block["properties"] |= _renamed(name, {target: other["properties"] for target, other in blocks.items()})
+        block["properties"] |= _renamed((name,), {target: other["properties"] for target, other in blocks.items()})
+    entry = definitions["DatasetEntry"]
+    entry["properties"] |= _renamed(("data", "datasets", EACH), {"data": entry["properties"]})
     trainings = {name: _training(name, blocks) for name in NAMES}
     any_training = _any_of_them(list(trainings.values()))
     definitions |= {name: block for name, block in blocks.items() if name in REQUIRED_BLOCKS}
@@ -213,7 +216,7 @@ def _training(name: str, blocks: Mapping[str, Schema]) -> Schema:
     targets = {**{block: schema["properties"] for block, schema in blocks.items()}, "training": ordered}
     return {
         "description": f"Settings of {name}: {chosen.summary}.",
-        "properties": {**ordered, **_renamed("training", targets)},
+        "properties": {**ordered, **_renamed(("training",), targets)},
         "additionalProperties": False,
     }
 
@@ -223,15 +226,16 @@ def _owner(config: str, argument: str) -> str:
     return "TrainingArguments" if trl_arguments(config)[argument] == shared.get(argument) else config
 
 
-def _renamed(block: str, targets: Mapping[str, Mapping[str, Schema]]) -> dict[str, Schema]:
-    """The old keys of a block, with the values that the new ones take; where nothing takes the new one, any value."""
+def _renamed(path: tuple[str, ...], targets: Mapping[str, Mapping[str, Schema]]) -> dict[str, Schema]:
+    """The old keys of the mapping at ``path``, with the values that the new ones take; where nothing takes the new
+    one, any value. ``targets`` has the keys of each block, or of this very mapping under the name of its first part."""
     return {
         rename.old[-1]: _deprecated(
             targets.get(rename.new[0], {}).get(rename.new[-1], {}),
             f"`{'.'.join(rename.old)}` is called `{'.'.join(rename.new)}` here",
         )
         for rename in RENAMES
-        if rename.old[0] == block
+        if rename.old[:-1] == path
     }
 
 

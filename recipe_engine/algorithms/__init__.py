@@ -7,7 +7,7 @@ from importlib import import_module
 
 from recipe_engine.algorithms.base import Algorithm
 
-NAMES = ("sft", "cpt", "dpo", "grpo", "gspo", "distill", "gkd", "minillm", "online_dpo")
+NAMES = ("sft", "cpt", "dpo", "orpo", "simpo", "cpo", "grpo", "gspo", "distill", "gkd", "minillm", "online_dpo")
 
 
 @cache

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from recipe_engine.cli.common import CheckedRecipe, Overrides, check_or_exit, fail
+from recipe_engine.cli.common import Overrides, check_or_exit, fail
 from recipe_engine.cli.output import write
 
 if TYPE_CHECKING:
     from recipe_engine.compiled import CompiledRun
     from recipe_engine.launch.lock import Lock
+    from recipe_engine.launch.resume import Resumption
 
 
 def register(app: typer.Typer) -> None:
@@ -51,37 +53,58 @@ def train(
 
         show_plan(compilation, as_json=False)
         return
-    compiled, log, lock = _prepare(checked, compilation.run)
+    overwrite = checked.recipe.training.overwrite_output_dir
+    start(compilation.run, checked.document.texts, overwrite=overwrite, nohup=nohup)
+
+
+def start(run: CompiledRun, texts: Mapping[str, str], *, overwrite: bool, nohup: bool) -> None:
+    """Train a compiled run, in the foreground to its end and exit code, or in the background."""
+    run, compiled, log, lock = _prepare(run, texts, overwrite)
     if nohup:
-        _train_in_background(compilation.run, compiled, log, lock)
+        _train_in_background(run, compiled, log, lock)
         return
 
     from recipe_engine.launch.paths import shorten
     from recipe_engine.launch.run import run_to_end
 
-    run = compilation.run
     device = "the CPU" if run.gpus == 0 else f"{run.gpus} GPU{'s' if run.gpus > 1 else ''}"
     write(f"{run.run_name}: {run.algorithm} of {shorten(run.model.base_model_name)} on {device}; log {shorten(log)}")
-    sys.exit(run_to_end(run, log))
+    sys.exit(run_to_end(run, log, lock.descriptor))
 
 
-def _prepare(checked: CheckedRecipe, run: CompiledRun) -> tuple[Path, Path, Lock]:
-    """Check all that can be checked, and only then write: the run's folder, and an empty log."""
+def _prepare(run: CompiledRun, texts: Mapping[str, str], overwrite: bool) -> tuple[CompiledRun, Path, Path, Lock]:
+    """Check all that can be checked, and only then write: the run's folder, and an empty log.
+
+    The run comes back with the checkpoint that it goes on from.
+    """
     from recipe_engine.data.errors import DataError
     from recipe_engine.launch.errors import LaunchError
     from recipe_engine.launch.preflight import preflight
+    from recipe_engine.launch.resume import resumption
     from recipe_engine.launch.run import log_path
     from recipe_engine.launch.run_folder import write_run_folder
 
-    overwrite = checked.recipe.training.overwrite_output_dir
     try:
+        if (resumed := resumption(run)) is not None:
+            run = resumed.run
         preflight(run, overwrite)
-        compiled, lock = write_run_folder(run, checked.document.texts, overwrite)
-        return compiled, log_path(run), lock
+        compiled, lock = write_run_folder(run, texts, overwrite)
+        if resumed is not None:
+            write("\n".join(_resuming(resumed)))
+        return run, compiled, log_path(run), lock
     except (LaunchError, DataError) as error:
         fail(error.code, error.message, error.hint)
     except OSError as error:
         fail("T503", f"{error.filename or run.output_dir}: {error.strerror}", "choose another training.output_dir")
+
+
+def _resuming(resumed: Resumption) -> Iterator[str]:
+    from recipe_engine.launch.paths import shorten
+
+    run = resumed.run
+    how = "" if run.resume != "auto" else " (training.resume: auto; training.resume=never begins anew)"
+    yield f"{run.run_name}: going on from {shorten(str(run.checkpoint))}{how}"
+    yield from (f"  changed  {change}" for change in resumed.changes)
 
 
 def _train_in_background(run: CompiledRun, compiled: Path, log: Path, lock: Lock) -> None:

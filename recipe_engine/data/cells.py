@@ -11,6 +11,11 @@ from recipe_engine.data.messages import Message, is_conversation, messages_of
 Row = dict[str, Any]
 Prompt = str | list[Message]
 
+
+class RepeatedRow(dict[str, Any]):
+    """A row with the id of an earlier one."""
+
+
 RESPONDING = frozenset({"assistant", "tool"})
 """Roles that a response may begin and end with."""
 

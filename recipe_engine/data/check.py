@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
 from recipe_engine.data import builtin
+from recipe_engine.data.cells import RepeatedRow, Row
 from recipe_engine.data.errors import DataError, RowError
 from recipe_engine.data.files import read_rows
 from recipe_engine.data.location import locate
 from recipe_engine.data.rows import Converter, converter_for
+from recipe_engine.data.thoughts import holds_thoughts
 from recipe_engine.recipe.data import DataBlock, DatasetEntry, RowShape
+from recipe_engine.recipe.thinking import ThinkingBlock
 
 SHOWN_ERRORS = 5
+WITH_IDS = frozenset({"thought_response"})
+"""Formats in which two rows with one ``id`` are the same row twice."""
 
 
 @dataclass(slots=True)
@@ -29,7 +33,7 @@ class DatasetReport:
     invalid_count: int = 0
 
 
-def local_rows(entry: DatasetEntry) -> Iterator[dict[str, Any]] | None:
+def local_rows(entry: DatasetEntry) -> Iterator[Row] | None:
     """The raw rows of an embedded or local dataset; none for what is elsewhere.
 
     Raises:
@@ -53,9 +57,15 @@ def local_rows(entry: DatasetEntry) -> Iterator[dict[str, Any]] | None:
 
 
 def open_rows(
-    rows: Iterator[dict[str, Any]], entry: DatasetEntry, data: DataBlock, shapes: Collection[RowShape]
-) -> tuple[Converter, Iterator[dict[str, Any]]]:
+    rows: Iterator[Row],
+    entry: DatasetEntry,
+    data: DataBlock,
+    shapes: Collection[RowShape],
+    thinking: ThinkingBlock | None = None,
+) -> tuple[Converter, Iterator[Row]]:
     """Look at the first row to find the converter; give it back together with all rows.
+
+    Rows whose format gives them an id are marked where it is an earlier one's: conversion may be shared by processes.
 
     Raises:
         DataError: there is no row, or no format fits.
@@ -63,11 +73,29 @@ def open_rows(
     first = next(rows, None)
     if first is None:
         raise DataError("D406", "it holds no rows")
-    return converter_for(entry, data, shapes, list(first)), chain([first], rows)
+    converter = converter_for(entry, data, shapes, list(first), thinking)
+    if thinking is None and converter.shape != "prompt":
+        converter = replace(converter, unread_thoughts=holds_thoughts(entry, first))
+    rows = chain([first], rows)
+    return converter, _marked(rows) if converter.format in WITH_IDS else rows
+
+
+def _marked(rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows, those with the id of an earlier one as ``RepeatedRow``."""
+    seen: set[str] = set()
+    for row in rows:
+        known = row.get("id") is not None and repr(row["id"])
+        yield RepeatedRow(row) if known in seen else row
+        if known:
+            seen.add(known)
 
 
 def check_dataset(
-    entry: DatasetEntry, data: DataBlock, shapes: Collection[RowShape], limit: int | None = None
+    entry: DatasetEntry,
+    data: DataBlock,
+    shapes: Collection[RowShape],
+    limit: int | None = None,
+    thinking: ThinkingBlock | None = None,
 ) -> DatasetReport | None:
     """Read and convert the rows of a local dataset (at most ``limit``); none where it is not local.
 
@@ -78,7 +106,7 @@ def check_dataset(
     if raw is None:
         return None
     report = DatasetReport()
-    report.converter, rows = open_rows(raw, entry, data, shapes)
+    report.converter, rows = open_rows(raw, entry, data, shapes, thinking)
     for number, row in enumerate(islice(rows, limit), start=1):
         report.rows = number
         if entry.max_samples is not None and number > entry.max_samples and not data.shuffle:

@@ -14,6 +14,7 @@ SHAPES: dict[RowFormat, tuple[RowShape, ...]] = {
     "sharegpt": ("messages", "preference"),
     "alpaca": ("prompt_completion",),
     "prompt_completion": ("prompt_completion",),
+    "thought_response": ("prompt_completion",),
     "preference": ("preference",),
     "prompt": ("prompt",),
 }
@@ -24,14 +25,24 @@ COLUMNS: dict[RowFormat, tuple[tuple[str, str], ...]] = {
     "sharegpt": (("messages_column", "conversations"),),
     "alpaca": (("prompt_column", "instruction"), ("completion_column", "output")),
     "prompt_completion": (("prompt_column", "prompt"), ("completion_column", "completion")),
+    "thought_response": (
+        ("messages_column", "messages"),
+        ("thought_column", "thought"),
+        ("completion_column", "response"),
+    ),
     "preference": (("chosen_column", "chosen"), ("rejected_column", "rejected")),
     "prompt": (("prompt_column", "prompt"),),
 }
 # Columns that a format reads where they are there.
 OPTIONAL: dict[RowFormat, tuple[str, ...]] = {
-    "messages": ("answer_column",),
-    "sharegpt": ("chosen_column", "rejected_column", "prompt_column"),
-    "preference": ("prompt_column", "messages_column"),
+    "messages": ("answer_column", "thought_column"),
+    "sharegpt": (
+        *("chosen_column", "rejected_column", "prompt_column"),
+        *("thought_column", "chosen_thought_column", "rejected_thought_column"),
+    ),
+    "alpaca": ("thought_column",),
+    "prompt_completion": ("thought_column",),
+    "preference": ("prompt_column", "messages_column", "chosen_thought_column", "rejected_thought_column"),
     "prompt": ("answer_column",),
 }
 NAMING = tuple(name for name in DatasetEntry.model_fields if name.endswith("_column"))
@@ -39,6 +50,7 @@ NAMING = tuple(name for name in DatasetEntry.model_fields if name.endswith("_col
 # The order in which formats are looked for: the more telling columns first.
 ORDER: tuple[RowFormat, ...] = (
     "preference",
+    "thought_response",
     "messages",
     "sharegpt",
     "prompt_completion",

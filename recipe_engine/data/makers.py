@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from recipe_engine.data.cells import (
+    RepeatedRow,
     Row,
     answer_of,
     as_messages,
@@ -78,6 +79,21 @@ def _make_prompt_completion(entry: DatasetEntry, row: Row) -> Row:
     return {"prompt": as_messages(prompt, "user"), "completion": completion, **template_arguments(row)}
 
 
+def _make_thought_response(entry: DatasetEntry, row: Row) -> Row:
+    """A conversation that ends with the user, and the response to it; the thought is put before it elsewhere."""
+    prompt_column = column_of(entry, "messages_column", "messages")
+    response_column = column_of(entry, "completion_column", "response")
+    prompt = with_system_column(messages_of(row.get(prompt_column), prompt_column), row)
+    if prompt[-1]["role"] != "user":
+        raise RowError(prompt_column, f"ends with the role {prompt[-1]['role']}, not with the user's question")
+    if "id" in row and row["id"] is None:
+        raise RowError("id", "is missing")
+    if isinstance(row, RepeatedRow):
+        raise RowError("id", f"is {row['id']!r}, which an earlier row has")
+    response = text_of(row.get(response_column), response_column)
+    return {"prompt": prompt, "completion": as_messages(response, "assistant")}
+
+
 def _make_prompt(entry: DatasetEntry, row: Row) -> Row:
     column = column_of(entry, "prompt_column", "prompt")
     prompt = prompt_of(row.get(column), column)
@@ -98,6 +114,7 @@ MAKERS: dict[tuple[RowFormat, RowShape], Callable[[DatasetEntry, Row], Row]] = {
     ("sharegpt", "preference"): make_preference,
     ("alpaca", "prompt_completion"): _make_alpaca,
     ("prompt_completion", "prompt_completion"): _make_prompt_completion,
+    ("thought_response", "prompt_completion"): _make_thought_response,
     ("preference", "preference"): make_preference,
     ("prompt", "prompt"): _make_prompt,
 }

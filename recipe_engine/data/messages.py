@@ -23,8 +23,10 @@ ROLES = {
     "function": "tool",
     "observation": "tool",
 }
+THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thought")
+"""Where a message may hold the thought before its content, in the spellings of datasets and servers."""
 # What chat templates read of a message beside its role and content.
-KEPT = ("tool_calls", "tool_call_id", "name", "reasoning_content", "thinking")
+KEPT = ("tool_calls", "tool_call_id", "name", *THOUGHTS)
 
 
 def messages_of(value: Any, column: str) -> list[Message]:

@@ -10,6 +10,7 @@ from recipe_engine.algorithms.batch import Argument, batch_of, round_of, rows_ne
 from recipe_engine.data.check import DatasetReport, check_dataset
 from recipe_engine.data.errors import DataError
 from recipe_engine.recipe.data import DataBlock, DatasetEntry, RowShape
+from recipe_engine.recipe.thinking import ThinkingBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +22,29 @@ class RowCount:
 
 
 def count_rows(
-    entries: Sequence[DatasetEntry], data: DataBlock, shapes: Collection[RowShape], limit: int | None = None
+    entries: Sequence[DatasetEntry],
+    data: DataBlock,
+    shapes: Collection[RowShape],
+    limit: int | None = None,
+    thinking: ThinkingBlock | None = None,
 ) -> tuple[RowCount, ...]:
     """Read every local dataset, at most ``limit`` rows of each.
 
     Raises:
         DataError: one cannot be read or used; the message names it.
     """
-    return tuple(RowCount(entry, _report(entry, data, shapes, limit)) for entry in entries)
+    return tuple(RowCount(entry, _report(entry, data, shapes, limit, thinking)) for entry in entries)
 
 
 def _report(
-    entry: DatasetEntry, data: DataBlock, shapes: Collection[RowShape], limit: int | None
+    entry: DatasetEntry,
+    data: DataBlock,
+    shapes: Collection[RowShape],
+    limit: int | None,
+    thinking: ThinkingBlock | None,
 ) -> DatasetReport | None:
     try:
-        return check_dataset(entry, data, shapes, limit)
+        return check_dataset(entry, data, shapes, limit, thinking)
     except DataError as error:
         if error.code == "D408":  # its reader is not installed, so its rows are not known
             return None
@@ -125,7 +134,12 @@ def demand_rows(rows: int, algorithm: Algorithm, argument: Argument, processes: 
 
 
 def demand_enough_rows(
-    entries: Sequence[DatasetEntry], data: DataBlock, algorithm: Algorithm, argument: Argument, processes: int
+    entries: Sequence[DatasetEntry],
+    data: DataBlock,
+    algorithm: Algorithm,
+    argument: Argument,
+    processes: int,
+    thinking: ThinkingBlock | None = None,
 ) -> None:
     """Check that the local datasets make at least one step, reading no more of them than that takes.
 
@@ -137,8 +151,8 @@ def demand_enough_rows(
     if is_random(entries, data):
         return
     needed = rows_needed(argument, processes, algorithm.sampling == "groups")
-    few = mixed_rows(count_rows(entries, data, algorithm.shapes, limit=4 * needed), data)
+    few = mixed_rows(count_rows(entries, data, algorithm.shapes, 4 * needed, thinking), data)
     if few is not None and few < needed:
-        rows = mixed_rows(count_rows(entries, data, algorithm.shapes), data)
+        rows = mixed_rows(count_rows(entries, data, algorithm.shapes, None, thinking), data)
         if rows is not None:
             demand_rows(rows, algorithm, argument, processes)

@@ -34,7 +34,10 @@ def make_preference(entry: DatasetEntry, row: Row) -> Row:
     rejected = response_of(row.get(rejected_column), rejected_column)
     if isinstance(chosen, str) != isinstance(rejected, str):
         raise RowError(rejected_column, f"and `{chosen_column}` must both be text or both be messages")
-    if chosen == rejected:
+    thoughts = [
+        row.get(column_of(entry, f"{name}_thought_column", f"{name}_thought")) for name in ("chosen", "rejected")
+    ]
+    if chosen == rejected and thoughts[0] == thoughts[1]:
         raise RowError(rejected_column, f"is the same as `{chosen_column}`: there is no preference to learn")
     made: Row
     if isinstance(chosen, str) and isinstance(rejected, str) and not isinstance(prompt, list):

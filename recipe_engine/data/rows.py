@@ -14,7 +14,9 @@ from recipe_engine.data.formats import find_format, shape_of
 from recipe_engine.data.makers import MAKERS
 from recipe_engine.data.messages import Message, is_conversation
 from recipe_engine.data.templates import placeholders, render
+from recipe_engine.data.thoughts import with_thoughts
 from recipe_engine.recipe.data import DataBlock, DatasetEntry, RowFormat, RowShape
+from recipe_engine.recipe.thinking import ThinkingBlock
 
 TAKEN_BY_REWARDS = frozenset(
     {"prompts", "completion", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric"}
@@ -32,12 +34,18 @@ class Converter:
     shape: RowShape
     convert: Callable[[Row], Row]
     """Raises ``RowError`` for a row that cannot be trained on."""
+    unread_thoughts: str | None = None
+    """Where the rows hold thoughts, if there is no ``thinking`` block that would render them."""
 
 
 def converter_for(
-    entry: DatasetEntry, data: DataBlock, shapes: Collection[RowShape], columns: Collection[str]
+    entry: DatasetEntry,
+    data: DataBlock,
+    shapes: Collection[RowShape],
+    columns: Collection[str],
+    thinking: ThinkingBlock | None = None,
 ) -> Converter:
-    """The converter for a dataset whose rows have these columns.
+    """The converter for a dataset whose rows have these columns; thoughts are rendered as ``thinking`` says.
 
     Raises:
         DataError: no format fits the columns, or a template names a column that is not there.
@@ -49,17 +57,26 @@ def converter_for(
         return row if allowed is None else {name: row.get(name) for name in allowed}
 
     if "prompt_completion" in shapes and data.user_prompt and data.assistant_prompt:
-        return Converter(None, "prompt_completion", lambda row: _from_templates(data, visible(row)))
+        return Converter(
+            None,
+            "prompt_completion",
+            lambda row: with_thoughts(_from_templates(data, visible(row)), row, entry, thinking, None),
+        )
     if "text" in shapes and entry.format in {None, "text"} and is_flat_template(data):
         return Converter(None, "text", lambda row: {"text": _rendered("system_prompt", data, visible(row))})
     found = find_format(entry, columns, shapes)
     shape = shape_of(found, shapes)
     if shape == "text":
         _demand_no_chat(data)
+        _demand_no_thoughts(entry, thinking)
     if shape == "prompt":
         _demand_names_for_rewards(columns if allowed is None else [name for name in columns if name in allowed])
     make = MAKERS[found, shape]
-    return Converter(found, shape, lambda row: _with_templates(make(entry, row), data, visible(row)))
+    return Converter(
+        found,
+        shape,
+        lambda row: with_thoughts(_with_templates(make(entry, row), data, visible(row)), row, entry, thinking, found),
+    )
 
 
 def is_flat_template(data: DataBlock) -> bool:
@@ -88,6 +105,13 @@ def _demand_no_chat(data: DataBlock) -> None:
                 "a system_prompt with {column} placeholders makes the text itself" if key == "system_prompt" else None
             )
             raise DataError("D404", message, setting=key, hint=hint)
+
+
+def _demand_no_thoughts(entry: DatasetEntry, thinking: ThinkingBlock | None) -> None:
+    if thinking is not None and entry.thoughts == "required":
+        message = "its rows are plain text, in which no thought is told from an answer, and there is a thinking block"
+        hint = "name the columns of prompt, thought and completion; or take such rows as they stand: thoughts: optional"
+        raise DataError("D404", message, setting="format", hint=hint)
 
 
 def _demand_names_for_rewards(columns: Collection[str]) -> None:

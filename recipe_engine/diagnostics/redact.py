@@ -77,7 +77,7 @@ _AT_END = (
 )
 _WHOLE = r"token|pwd|authorization"
 _NAME = re.compile(rf"(?:.*[_.-])?(?:{_AT_END})|{_WHOLE}", re.IGNORECASE | re.DOTALL)
-_KEY_LIKE = re.compile(r"key|token|secret", re.IGNORECASE)
+_KEY_LIKE = re.compile(r"key|token|secret|use_wandb", re.IGNORECASE)  # the last takes a key in OpenRLHF's commands
 _HEX_KEY = re.compile(r"[0-9a-fA-F]{40}")
 # A vocabulary's own marks, such as <|end|> and [SEP]: what `token` means to a reward function.
 _SPECIAL_TOKEN = re.compile(r"<[^<>]{0,60}>|\[[^\[\]]{0,60}\]")
@@ -89,7 +89,7 @@ _ASSIGNED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _ASSIGNED_HEX = re.compile(
-    r"(?<![\w.-])[\w.-]{0,60}?(?:key|token|secret)[\w.-]{0,60}[\"']?[ \t]{0,20}[:=][ \t]{0,20}[\"']?"
+    r"(?<![\w.-])[\w.-]{0,60}?(?:key|token|secret|use_wandb)[\w.-]{0,60}[\"']?[ \t]{0,20}[:=][ \t]{0,20}[\"']?"
     r"(?P<secret>[0-9a-f]{40})(?![0-9a-f])",
     re.IGNORECASE,
 )

@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.1
 
 def start_in_background(compiled: Path, log: Path, held: Lock) -> subprocess.Popen[bytes]:
     """Start the compiled run in a new session with its output in ``log``. It keeps the lock on its folder."""
-    command = [sys.executable, "-m", "recipe_engine.launch.detached", str(compiled), str(log)]
+    command = [sys.executable, "-m", "recipe_engine.launch.detached", str(compiled), str(log), str(held.descriptor)]
     with log.open("ab") as stream:
         process = subprocess.Popen(
             command,

@@ -101,15 +101,48 @@ Fails:
 Passes:
     $ pip install -e ".[train]" -c constraints.txt && recipe inspect sft.yaml
 """,
-    """T511 checkpoint-missing (error)
+    """T511 checkpoint-unusable (error)
 
-There is no folder of the name that training.resume_from_checkpoint gives. A relative path counts from the folder in
-which the command is started.
+The checkpoint that training.resume gives is not there, holds no trainer state, or is damaged: each checkpoint lists its
+files with their sizes, and one of them is missing or was cut off. A relative path counts from the folder in which the
+command is started.
 
 Fails:
-    $ recipe train --config sft.yaml --num-gpus 1 training.resume_from_checkpoint=models/sft/checkpoint-9999
+    $ recipe train --config sft.yaml --num-gpus 1 training.resume=models/sft/checkpoint-9999
 Passes:
-    $ recipe train --config sft.yaml --num-gpus 1 training.resume_from_checkpoint=models/sft/checkpoint-200
+    $ recipe train --config sft.yaml --num-gpus 1 training.resume=models/sft/checkpoint-200
+""",
+    """T512 resumed-recipe-changed (error)
+
+The output folder holds an unfinished run, which would be gone on with, and the recipe is not the one that run was
+started with: another model, other data, another batch. What comes out would be neither run. Changes of what a run is
+watched and kept by (logging, saving, evaluation, tracking) are always allowed, and those of the learning rate, the
+schedule and the like are allowed and said.
+
+Fails:
+    $ recipe train --config sft.yaml --num-gpus 1 data.max_length=1024   # after a start without the override
+Passes:
+    $ recipe train --config sft.yaml --num-gpus 1 data.max_length=1024 'training.resume_changes=[data.max_length]'
+""",
+    """T513 run-missing (error)
+
+The folder that `recipe logs`, `stop`, `resume` or `wait` is given holds no run, or one that this version of the engine
+cannot read. A run is named by its output folder, or by that folder's name under models/.
+
+Fails:
+    $ recipe stop no-such-run
+Passes:
+    $ recipe status
+""",
+    """T514 run-not-in-that-state (error)
+
+What is asked for does not fit the state that a run is in: one that has ended cannot be stopped, one that is going on or
+done cannot be resumed. `recipe status` shows the state. A run on another machine is stopped there.
+
+Fails:
+    $ recipe stop finished-run
+Passes:
+    $ recipe status && recipe stop running-run
 """,
 )
 

@@ -1,4 +1,4 @@
-"""``python -m recipe_engine.launch.detached COMPILED LOG``: the process that stays behind after ``--nohup``."""
+"""``python -m recipe_engine.launch.detached COMPILED LOG LOCK``: the process that stays behind after ``--nohup``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from recipe_engine.launch.run import run_to_end
 def main(arguments: list[str]) -> int:
     """Run a compiled file to its end; its output is this process's own, which is the log."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    compiled, log = Path(arguments[0]), Path(arguments[1])
+    compiled, log, lock = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
     pid_file = pid_file_of(log)
     pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
     try:
         run = CompiledRun.model_validate_json(compiled.read_text(encoding="utf-8"))
-        return run_to_end(run, log, to_screen=False)
+        return run_to_end(run, log, lock, to_screen=False)
     finally:
         pid_file.unlink(missing_ok=True)  # the number may soon be another process's
 

@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from recipe_engine.checkpoints import newest_whole
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.paths import shorten
 from recipe_engine.launch.supervise import EXIT_INTERRUPTED, EXIT_TERMINATED
@@ -97,7 +98,5 @@ def _tail(log: Path) -> bytes:
 
 
 def _left(run: CompiledRun) -> str:
-    # The trainer writes its state last: a checkpoint without it was cut off while being written.
-    whole = [state.parent for state in Path(run.output_dir).glob("checkpoint-*/trainer_state.json")]
-    checkpoints = sorted(whole, key=lambda path: path.stat().st_mtime)
-    return f"the newest checkpoint is {shorten(checkpoints[-1])}" if checkpoints else "no checkpoint was saved"
+    newest = newest_whole(Path(run.output_dir))
+    return f"the newest checkpoint is {shorten(newest)}" if newest else "no checkpoint was saved"

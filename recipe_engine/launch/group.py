@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+_SET_PARENT_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of linux/prctl.h."""
 
 
 def new_mark() -> str:
@@ -24,6 +29,42 @@ def signal_group(leader: int, number: int) -> None:
         os.killpg(leader, number)
     except ProcessLookupError:
         return  # every process of the group has ended
+
+
+def signal_trainers(leader: int, mark: str, number: int) -> None:
+    """Send a signal to the processes that train: each can save before it ends.
+
+    They are the leader itself, or the ranks below it: a launcher that is signalled gives its ranks half a minute. Their
+    own children, such as those that load data, are left alone, for saving may need them.
+    """
+    ranks = dict(_ranks(mark))
+    trainers = [pid for pid, parent in ranks.items() if parent not in ranks]
+    for pid in trainers or [leader]:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue  # it has just ended
+
+
+def _ranks(mark: str) -> Iterator[tuple[int, int]]:
+    """The marked processes that a launcher has given a rank, each with its parent."""
+    for pid in marked(mark):
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+        except OSError:
+            continue  # it has just ended
+        if any(entry.startswith(b"LOCAL_RANK=") for entry in environment):
+            yield pid, int(status.partition("PPid:")[2].split()[0])
+
+
+def end_with_parent() -> None:
+    """Have the system send SIGTERM to this process when the one that started it dies, by SIGKILL for example.
+
+    Without Linux nothing is done.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
 def kill_all(leader: int, mark: str) -> None:

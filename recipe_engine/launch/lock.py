@@ -64,6 +64,27 @@ def lock(run: CompiledRun) -> Lock:
     return Lock(descriptor)
 
 
+def holder(run_dir: Path) -> int | None:
+    """The process that holds the lock of a run's folder; none where nothing does, whatever number stands there.
+
+    0 is one whose number is not known.
+    """
+    try:
+        descriptor = os.open(run_dir / NAME, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        written = os.pread(descriptor, 32, 0).strip()
+        return int(written) if written.isdigit() else 0
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return None
+
+
 def _take(descriptor: int, run: CompiledRun) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -59,7 +59,8 @@ def _packages(run: CompiledRun) -> Iterator[tuple[str, str, str]]:
         yield "deepspeed", "gpu", "training.deepspeed_config"
     if run.model.load_in_4bit or run.model.load_in_8bit:
         yield "bitsandbytes", "gpu", "model.load_in_4bit" if run.model.load_in_4bit else "model.load_in_8bit"
-    names = [run.model.base_model_name, *(entry.name for entry in [*run.data.datasets, *run.data.eval_datasets])]
+    models = [run.model.base_model_name, *filter(None, map(run.settings.get, algorithm(run.algorithm).models))]
+    names = [*models, *(entry.name for entry in [*run.data.datasets, *run.data.eval_datasets])]
     if run.s3.enabled or any(locate(name).kind == "remote" for name in names):
         yield "s3fs", "s3", "s3"
 
@@ -114,10 +115,6 @@ def _demand_files(run: CompiledRun) -> None:
     for reward in run.rewards:
         if isinstance(reward, FunctionReward):
             _demand_recipe_file(run, f"reward {reward.name}", reward.path)
-    checkpoint = run.arguments.get("resume_from_checkpoint")
-    if isinstance(checkpoint, str) and not os.path.isdir(checkpoint):
-        message = f"training.resume_from_checkpoint: there is no folder {shorten(checkpoint)}"
-        raise LaunchError("T511", message, "name a folder checkpoint-N that an earlier run has saved")
 
 
 def _demand_recipe_file(run: CompiledRun, what: str, name: str) -> None:
@@ -144,9 +141,10 @@ def remote_code_not_allowed(run: CompiledRun, what: str) -> LaunchError:
 
 def _demand_data(run: CompiledRun) -> None:
     chosen = algorithm(run.algorithm)
-    for count in count_rows([*run.data.datasets, *run.data.eval_datasets], run.data, chosen.shapes, limit=_FIRST_ROWS):
+    entries = [*run.data.datasets, *run.data.eval_datasets]
+    for count in count_rows(entries, run.data, chosen.shapes, _FIRST_ROWS, run.thinking):
         if count.report is not None and count.report.invalid and run.data.invalid_rows == "error":
             error = count.report.invalid[0]
             hint = error.hint or "mend the row, or write data.invalid_rows: drop to leave such rows out and count them"
             raise DataError(error.code, f"{count.entry.name}, row {error.row}: {error.message}", hint=hint)
-    demand_enough_rows(run.data.datasets, run.data, chosen, partial(argument_of, run), run.processes)
+    demand_enough_rows(run.data.datasets, run.data, chosen, partial(argument_of, run), run.processes, run.thinking)

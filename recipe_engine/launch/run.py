@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from recipe_engine.compile import file_name_of
-from recipe_engine.compiled import FINISHED, CompiledRun
+from recipe_engine.compiled import FINISHED, STOPPED, CompiledRun
+from recipe_engine.launch.attempts import begin, end
 from recipe_engine.launch.command import worker_command, worker_environment
 from recipe_engine.launch.ending import EXIT_UNFINISHED, ending_lines
 from recipe_engine.launch.supervise import supervise
@@ -33,18 +34,24 @@ def log_path(run: CompiledRun) -> Path:
     raise FileExistsError(f"{folder}/{base}.log and 999 more")
 
 
-def run_to_end(run: CompiledRun, log: Path, *, to_screen: bool = True) -> int:
+def run_to_end(run: CompiledRun, log: Path, lock: int, *, to_screen: bool = True) -> int:
     """Train, and say how it ended. Returns the exit code.
 
-    Without ``to_screen`` this process's own output is the log.
+    The worker inherits ``lock``, the descriptor that holds the run's folder: it stays held for as long as anything
+    writes there. Without ``to_screen`` this process's own output is the log.
     """
-    finished = Path(run.run_dir, FINISHED)
+    finished, stopped = Path(run.run_dir, FINISHED), Path(run.run_dir, STOPPED)
     finished.unlink(missing_ok=True)
-    code = supervise(worker_command(run), worker_environment(run), log if to_screen else None)
+    stopped.unlink(missing_ok=True)
+    begin(run, log)
+    code = supervise(worker_command(run), worker_environment(run), log if to_screen else None, inherited=(lock,))
+    if code != 0 and stopped.is_file():  # a launcher between us and the worker has an exit code of its own
+        code = 128 + int(stopped.read_text(encoding="ascii"))
     if code == 0 and not finished.is_file():  # something, such as a reward that exits, ended the worker early
         code = EXIT_UNFINISHED
         with log.open("ab") as stream:
             stream.write(b"error: the worker ended early, without a reason, and saved no model\n")
+    end(run, code)
     ending = ("\n" + "\n".join(ending_lines(run, log, code)) + "\n").encode(errors="backslashreplace")
     if to_screen:
         with log.open("ab") as stream:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.diagnostics.redact import redact
-from recipe_engine.launch import lock
+from recipe_engine.launch import attempts, lock
 from recipe_engine.launch.command import COMPILED
 from recipe_engine.launch.errors import LaunchError
 
@@ -38,7 +38,7 @@ def demand_free(run: CompiledRun, overwrite: bool) -> None:
 
 def _demand_contents(run: CompiledRun, overwrite: bool) -> None:
     folder = Path(run.output_dir)
-    if _holds_no_result(run) or run.arguments.get("resume_from_checkpoint"):
+    if _holds_no_result(run) or run.checkpoint:
         return
     if not Path(run.run_dir, COMPILED).is_file():
         raise LaunchError(
@@ -107,7 +107,7 @@ def write_run_folder(run: CompiledRun, texts: Mapping[str, str], overwrite: bool
 
 def _write(run: CompiledRun, texts: Mapping[str, str]) -> Path:
     folder = Path(run.run_dir)
-    if not run.arguments.get("resume_from_checkpoint"):
+    if not run.checkpoint:
         _clear(Path(run.output_dir))
     compiled = folder / COMPILED
     _write_whole(compiled, run.model_dump_json(indent=1))
@@ -130,7 +130,7 @@ def _clear(output: Path) -> None:
 def _of_earlier_run(output: Path) -> Iterator[Path]:
     yield from (path for path in output.iterdir() if _FOLDERS.fullmatch(path.name) and path.is_dir())
     yield from (path for path in output.iterdir() if _SAVED.fullmatch(path.name) and not path.is_dir())
-    yield from (path for path in (output / "run").iterdir() if path.name != lock.NAME)
+    yield from (path for path in (output / "run").iterdir() if path.name not in {lock.NAME, attempts.FILE})
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from recipe_engine.launch.group import kill_all, new_mark, signal_group
+from recipe_engine.launch.group import end_with_parent, kill_all, new_mark, signal_trainers
 from recipe_engine.launch.tee import Screen, Tee
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
-GRACE_SECONDS = 30.0
-"""How long the processes may take to end after a signal before they are killed."""
+GRACE_SECONDS = 600.0
+"""How long the processes may take after a signal to end their step and save, before they are killed."""
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _POLL_SECONDS = 0.1
@@ -27,12 +27,18 @@ _DRAIN_SECONDS = 0.5
 
 
 def supervise(
-    command: Sequence[str], environment: Mapping[str, str], log: Path | None, *, grace: float = GRACE_SECONDS
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path | None,
+    *,
+    grace: float = GRACE_SECONDS,
+    inherited: Sequence[int] = (),
 ) -> int:
     """Run a command with exactly this environment, and no process of it outlives the call.
 
     Output goes to the screen and, line by line, to ``log``; without a log it is this process's own. In a terminal the
-    command sees a terminal, so that it can show progress bars; the log gets the last state of each line.
+    command sees a terminal, so that it can show progress bars; the log gets the last state of each line. The command
+    inherits the descriptors ``inherited``, and is sent SIGTERM should this process die.
 
     Returns its exit code; 128 + n where signal n was sent to this process or ended the command.
     """
@@ -46,6 +52,8 @@ def supervise(
             stderr=None if output is None else output.inlet,
             env={**environment, mark: "1"},
             start_new_session=True,  # a group of its own, which one signal reaches
+            pass_fds=inherited,
+            preexec_fn=end_with_parent,  # no thread runs here that could hold a lock
         )
         signals.start(process.pid)
         try:
@@ -110,7 +118,7 @@ class _Signals:
         """From now on there is a group; a signal that came before counts."""
         self._leader = leader
         if self.received:
-            signal_group(leader, self.received[0])
+            signal_trainers(leader, self._mark, self.received[0])
 
     def stop(self) -> None:
         """The group has ended: its number may soon be another's."""
@@ -123,7 +131,7 @@ class _Signals:
         if len(self.received) > 1:
             self.kill()
         elif self._leader is not None:
-            signal_group(self._leader, number)
+            signal_trainers(self._leader, self._mark, number)
 
     def kill(self) -> None:
         """End every process."""

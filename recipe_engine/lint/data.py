@@ -15,6 +15,7 @@ from recipe_engine.lint import Checked
 from recipe_engine.lint.allow import without_allowed
 from recipe_engine.lint.report import shown
 from recipe_engine.lint.rule import Context
+from recipe_engine.lint.rules import thoughts_unread
 from recipe_engine.recipe.data import DatasetEntry
 from recipe_engine.recipe.root import Recipe
 from recipe_engine.source import Document, Path
@@ -77,8 +78,9 @@ class _Dataset:
 
 
 def _check(dataset: _Dataset, entry: DatasetEntry, recipe: Recipe) -> DatasetReport | None:
+    shapes = algorithm(recipe.training.algorithm).shapes
     try:
-        report = check_dataset(entry, recipe.data, algorithm(recipe.training.algorithm).shapes)
+        report = check_dataset(entry, recipe.data, shapes, thinking=recipe.thinking)
     except DataError as error:
         severity: Severity = "note" if error.code == "D408" else "error"
         dataset.add(error.code, severity, f": {error.message}", error.setting, error.hint)
@@ -87,6 +89,11 @@ def _check(dataset: _Dataset, entry: DatasetEntry, recipe: Recipe) -> DatasetRep
         hint = "`recipe inspect` fetches it and shows its rows"
         dataset.add("D408", "note", " is not on this machine, so its rows are not checked", hint=hint)
         return None
+    if report.converter is not None and report.converter.unread_thoughts is not None:
+        where = report.converter.unread_thoughts
+        left = "left to the chat template" if "[]" in where else "read by nothing"
+        message = f": it holds thoughts in `{where}`, which are {left}: there is no thinking block"
+        dataset.add("L367", "warning", message, hint=thoughts_unread.HINT)
     drop = recipe.data.invalid_rows == "drop"
     _add_invalid_rows(dataset, entry, report, drop)
     if drop and not report.used:

@@ -13,10 +13,10 @@ from recipe_engine.recipe.root import BLOCKS
 
 ROOT_KEYS = (*BLOCKS, "rewards", "extends")
 # Keys that a recipe has and other programs' files hardly: anywhere in a file they speak for a recipe gone wrong, such
-# as one whose blocks stand under another key.
+# as one whose blocks stand under another key. Not `pretrain`, which is a word of many files.
 TELLTALES = frozenset(
     {"base_model_name", "algorithm", *(rename.old[-1] for rename in RENAMES if rename.new[-1] == "base_model_name")}
-)
+) - {"pretrain"}
 _TELLTALE = re.compile(rf"""(?:^|[\s{{,"'-])(?:{"|".join(sorted(TELLTALES))})["']?\s*:""", re.MULTILINE)
 
 

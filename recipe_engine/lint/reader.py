@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from recipe_engine.diagnostics import Related
+from recipe_engine.lint.dialects.spelling import EACH, Removed
 from recipe_engine.lint.pydantic_errors import report_choice, report_unknown_key, report_validation_error
-from recipe_engine.lint.renames import REMOVED, RENAMES, VISION, VISION_PREFIXES, Removed
+from recipe_engine.lint.renames import REMOVED, RENAMES, VISION, VISION_PREFIXES
 from recipe_engine.lint.report import Report, dotted, rename_key, shown
 from recipe_engine.lint.training import read_training
 from recipe_engine.recipe.base import Block
@@ -94,36 +95,44 @@ def _apply_renames(report: Report) -> None:
     """Move values from old keys to new ones, in the tree and in the table of places."""
     document = report.document
     for rename in RENAMES:
-        if (parent := _mapping_at(document, rename.old[:-1])) is None or rename.old[-1] not in parent:
-            continue
-        target = document.tree.setdefault(rename.new[0], {})
-        old, new = dotted(rename.old), dotted(rename.new)
-        if not isinstance(target, dict):
-            continue  # the wrong type of the other block is reported by itself
-        if rename.new[-1] in target and target[rename.new[-1]] != parent[rename.old[-1]]:
-            report.add(
-                "R207",
-                "error",
-                rename.old,
-                f"`{old}` and `{new}` are one setting with two values",
-                at_key=True,
-                hint=f"keep {new}",
-                related=(Related(document.key_span(rename.new), f"`{new}` stands here"),),
-            )
-            del parent[rename.old[-1]]
-            continue
-        # With both keys there, and one value, renaming would write the key twice.
-        renamable = rename.old[:-1] == rename.new[:-1] and rename.new[-1] not in target
+        for old in _places(document, rename.old):
+            new = (*old[:-1], rename.new[-1]) if EACH in rename.old else rename.new
+            _apply_rename(report, old, new, rename.origin)
+
+
+def _apply_rename(report: Report, old: Path, new: Path, origin: str) -> None:
+    document = report.document
+    parent = _mapping_at(document, old[:-1])
+    if old[:-1] != new[:-1]:
+        document.tree.setdefault(str(new[0]), {})
+    target = _mapping_at(document, new[:-1])
+    if parent is None or target is None:
+        return  # the wrong type of the other block is reported by itself
+    before, after = str(old[-1]), str(new[-1])
+    if after in target and target[after] != parent[before]:
         report.add(
-            "R206",
-            "note",
-            rename.old,
-            f"`{old}` ({rename.origin}) is called `{new}` here",
+            "R207",
+            "error",
+            old,
+            f"`{dotted(old)}` and `{dotted(new)}` are one setting with two values",
             at_key=True,
-            fix=rename_key(document, rename.old, rename.new[-1]) if renamable else None,
+            hint=f"keep {dotted(new)}",
+            related=(Related(document.key_span(new), f"`{dotted(new)}` stands here"),),
         )
-        target[rename.new[-1]] = parent.pop(rename.old[-1])
-        _move_marks(document, rename.old, rename.new)
+        del parent[before]
+        return
+    # With both keys there, and one value, renaming would write the key twice.
+    renamable = old[:-1] == new[:-1] and after not in target
+    report.add(
+        "R206",
+        "note",
+        old,
+        f"`{dotted(old)}` ({origin}) is called `{dotted(new)}` here",
+        at_key=True,
+        fix=rename_key(document, old, after) if renamable else None,
+    )
+    target[after] = parent.pop(before)
+    _move_marks(document, old, new)
 
 
 def _move_marks(document: Document, old: Path, new: Path) -> None:
@@ -144,15 +153,37 @@ def _report_removed(report: Report) -> None:
         if key.startswith(VISION_PREFIXES)
     ]
     for removed in (*REMOVED, *vision):
-        parent = _mapping_at(document, removed.key[:-1])
-        if parent is not None and removed.key[-1] in parent:
-            message = f"`{dotted(removed.key)}` is not a setting of this engine"
-            report.add("R207", "error", removed.key, message, at_key=True, hint=removed.instead)
-            del parent[removed.key[-1]]
+        for key in _places(document, removed.key):
+            message = f"`{dotted(key)}` is not a setting of this engine"
+            report.add("R207", "error", key, message, at_key=True, hint=removed.instead)
+            parent = _mapping_at(document, key[:-1])
+            if parent is not None:
+                del parent[str(key[-1])]
+
+
+def _places(document: Document, pattern: tuple[str, ...]) -> list[Path]:
+    """Where the document has a key: once, or once an item of the lists that the pattern goes into."""
+    *parents, key = pattern
+    places: list[Path] = [()]
+    for part in parents:
+        if part == EACH:
+            places = [(*place, index) for place in places for index in range(len(_list_at(document, place)))]
+        else:
+            places = [(*place, part) for place in places]
+    return [(*place, key) for place in places if key in (_mapping_at(document, place) or {})]
+
+
+def _list_at(document: Document, path: Path) -> list[Any]:
+    parent = _mapping_at(document, path[:-1]) or {}
+    found = parent.get(str(path[-1]))
+    return found if isinstance(found, list) else []
 
 
 def _mapping_at(document: Document, path: Path) -> dict[str, Any] | None:
     found: Any = document.tree
     for part in path:
-        found = found.get(part) if isinstance(found, dict) else None
+        if isinstance(part, int):
+            found = found[part] if isinstance(found, list) else None
+        else:
+            found = found.get(part) if isinstance(found, dict) else None
     return found if isinstance(found, dict) else None

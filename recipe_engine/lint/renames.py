@@ -2,25 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Rename:
-    """A key that has another name here, with the same meaning: it is understood, with a note."""
-
-    old: tuple[str, ...]
-    new: tuple[str, ...]
-    origin: str
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """A key whose meaning changed or that nothing here reads: an error that says what to write."""
-
-    key: tuple[str, ...]
-    instead: str
-
+from recipe_engine.lint.dialects import openrlhf
+from recipe_engine.lint.dialects.spelling import Removed, Rename
 
 RENAMES = (
     Rename(("model", "dtype"), ("model", "torch_dtype"), "transformers 5"),
@@ -42,6 +25,7 @@ RENAMES = (
     Rename(("training", "pad_token"), ("model", "pad_token"), "TRL"),
     Rename(("training", "trust_remote_code"), ("model", "trust_remote_code"), "TRL"),
     Rename(("training", "deepspeed"), ("training", "deepspeed_config"), "transformers"),
+    Rename(("training", "resume_from_checkpoint"), ("training", "resume"), "transformers"),
     Rename(("training", "evaluation_strategy"), ("training", "eval_strategy"), "earlier transformers"),
     Rename(("training", "warmup_ratio"), ("training", "warmup_steps"), "earlier transformers: a share of the steps"),
     Rename(("training", "per_gpu_train_batch_size"), ("training", "per_device_train_batch_size"), "transformers"),
@@ -49,6 +33,11 @@ RENAMES = (
     Rename(("training", "lr"), ("training", "learning_rate"), "the field"),
     Rename(("training", "epochs"), ("training", "num_train_epochs"), "the field"),
     Rename(("training", "num_epochs"), ("training", "num_train_epochs"), "Axolotl"),
+    Rename(("training", "simpo_gamma"), ("training", "gamma"), "TRL"),
+    Rename(("training", "pref_beta"), ("training", "beta"), "LLaMA-Factory"),
+    Rename(("training", "orpo_alpha"), ("training", "beta"), "Axolotl"),
+    Rename(("training", "ref_model_name_or_path"), ("training", "ref_model_name"), "the field"),
+    Rename(("training", "ref_model"), ("training", "ref_model_name"), "LLaMA-Factory"),
     Rename(("training", "kl_coef"), ("training", "beta"), "verl"),
     Rename(("training", "num_return_sequences"), ("training", "num_generations"), "transformers"),
     Rename(("training", "eval_split_ratio"), ("data", "eval_holdout"), "FAI-RL"),
@@ -60,11 +49,17 @@ RENAMES = (
     Rename(("training", "single_step_reg"), ("training", "single_step_decomposition"), "MiniLLM's code"),
     Rename(("training", "max_new_tokens"), ("training", "max_completion_length"), "transformers"),
     Rename(("wandb", "run_name"), ("wandb", "name"), "wandb"),
+    *openrlhf.RENAMES,
 )
 
 _VISION = "vision models (sft_vlm) are not supported: this engine trains on text"
 
 REMOVED = (
+    Removed(
+        ("training", "cpo_alpha"),
+        "write nll_loss_coef, which averages over sequences; TRL's cpo_alpha averages over the tokens of a micro-batch",
+    ),
+    Removed(("training", "sft_weight"), "write nll_loss_coef, which averages over sequences; sft_weight over tokens"),
     Removed(("training", "rpo_alpha"), "write loss_type: [sigmoid, sft] and loss_weights: [1.0, <alpha>]"),
     Removed(("training", "group_by_length"), "write train_sampling_strategy: group_by_length"),
     Removed(("training", "logging_dir"), "set the environment variable TENSORBOARD_LOGGING_DIR"),
@@ -99,6 +94,7 @@ REMOVED = (
         ("local_reward_function",),
         "write rewards: [{type: function, path: FILE.py, name: FUNCTION}], with the file beside the recipe",
     ),
+    *openrlhf.REMOVED,
 )
 VISION_PREFIXES = ("image_", "video_")
 VISION = _VISION

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from recipe_engine.data.templates import placeholders
@@ -10,7 +11,7 @@ from recipe_engine.recipe.data import DatasetEntry
 from recipe_engine.source import Path
 
 TEMPLATES = ("system_prompt", "user_prompt", "assistant_prompt")
-CHAT_FORMATS = frozenset({"messages", "sharegpt", "alpaca"})
+CHAT_FORMATS = frozenset({"messages", "sharegpt", "alpaca", "thought_response"})
 """Formats whose rows are always conversations; those of prompt, prompt_completion and preference may be."""
 
 
@@ -57,3 +58,18 @@ def are_chat(context: Context) -> bool:
     data = context.recipe.data
     by_templates = bool(data.system_prompt or data.user_prompt or data.wrap_in_chat)
     return by_templates or any(entry.format in CHAT_FORMATS for entry in data.datasets)
+
+
+def template_file(context: Context) -> str | None:
+    """The text of the recipe's own chat template; none where there is no such file yet, or it is no text."""
+    name = context.recipe.model.chat_template
+    if name is None or name == "chatml" or "\0" in name:
+        return None
+    path = os.path.join(context.folder, os.path.expanduser(name))
+    if not os.path.isfile(path):
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError):  # training says so, in words of its own
+        return None

@@ -34,15 +34,24 @@ GROUP_SETTINGS = (
 )
 # Given by other blocks of the recipe, or decided by the engine: lint/renames.py says where to write them.
 ENGINE_ARGUMENTS = frozenset(
-    {"output_dir", "run_name", "max_length", "deepspeed", "use_cpu", "disable_tqdm", "dataset_num_proc"}
+    {
+        "output_dir",
+        "run_name",
+        "max_length",
+        "deepspeed",
+        "use_cpu",
+        "disable_tqdm",
+        "dataset_num_proc",
+        "resume_from_checkpoint",
+    }
 )
 
 
 # Names that are close to one of ours and mean something else: a misspelling is corrected, a choice is not.
 FOREIGN_ALGORITHMS = {
-    "orpo": "ORPO is not supported yet",
-    "cpo": "CPO is not supported yet",
-    "ipo": "IPO is a loss of dpo here: write algorithm: dpo and loss_type: ipo",
+    "ipo": "IPO is a loss of dpo here: write algorithm: dpo and loss_type: ipo (TRL's, averaged over tokens) or "
+    "ipo_sum (OpenRLHF's, summed)",
+    "cdpo": "conservative DPO is dpo with label_smoothing above 0",
     "dapo": "DAPO is grpo with loss_type: dapo, epsilon_high: 0.28 and more; its dynamic sampling is not supported yet",
     "gpo": "GPO is not supported",
     "rpo": "RPO is not supported; dpo with loss_type: [sigmoid, sft] is close to it",

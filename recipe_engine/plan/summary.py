@@ -26,8 +26,8 @@ def plan_as_data(compilation: Compilation, command: list[str]) -> Plan:
     """
     run = compilation.run
     chosen = algorithm(run.algorithm)
-    counts = count_rows(run.data.datasets, run.data, chosen.shapes)
-    evaluation = count_rows(run.data.eval_datasets, run.data, chosen.shapes)
+    counts = count_rows(run.data.datasets, run.data, chosen.shapes, None, run.thinking)
+    evaluation = count_rows(run.data.eval_datasets, run.data, chosen.shapes, None, run.thinking)
     rows = mixed_rows(counts, run.data)
     if rows is not None and not is_random(run.data.datasets, run.data):
         demand_rows(rows, chosen, partial(argument_of, run), run.processes)

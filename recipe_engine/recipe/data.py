@@ -8,7 +8,9 @@ from pydantic import Field
 
 from recipe_engine.recipe.base import Block
 
-RowFormat = Literal["text", "messages", "prompt_completion", "alpaca", "sharegpt", "preference", "prompt"]
+RowFormat = Literal[
+    "text", "messages", "prompt_completion", "alpaca", "sharegpt", "thought_response", "preference", "prompt"
+]
 Mixing = Literal["concatenate", "interleave_under", "interleave_over", "interleave_once"]
 RowShape = Literal["text", "messages", "prompt_completion", "preference", "prompt"]
 """What a row is once its columns are read. Prompts and responses are strings, or lists of chat messages."""
@@ -36,11 +38,20 @@ class DatasetEntry(Block):
     prompt_column: str | None = None
     """Column of the prompt (default ``prompt``; for alpaca ``instruction``)."""
     completion_column: str | None = None
-    """Column of the completion (default ``completion``; for alpaca ``output``)."""
+    """Column of the completion (default ``completion``; for alpaca ``output``, for thought_response ``response``)."""
     chosen_column: str | None = None
     """Column of the preferred response (default ``chosen``)."""
     rejected_column: str | None = None
     """Column of the rejected response (default ``rejected``)."""
+    thought_column: str | None = None
+    """Column of the thought before the response (default ``thought``), which the ``thinking`` block renders. Chat
+    messages may hold their thoughts themselves: ``reasoning_content``, ``reasoning``, ``thinking`` or ``thought``."""
+    chosen_thought_column: str | None = None
+    """Column of the thought before the preferred response (default ``chosen_thought``)."""
+    rejected_thought_column: str | None = None
+    """Column of the thought before the rejected response (default ``rejected_thought``)."""
+    thoughts: Literal["required", "optional"] = "required"
+    """With a ``thinking`` block: whether a row whose response has no thought is invalid, or is trained as it stands."""
     answer_column: str | None = None
     """Column of the reference answer that rewards compare with (default ``answer``)."""
     dataset_columns: list[str] | None = None

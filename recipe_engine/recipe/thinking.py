@@ -25,6 +25,9 @@ class ThinkingBlock(Block):
     strict: bool = True
     """What a completion without its tags is to the rewards: malformed, without an answer (true), or all answer
     (false)."""
+    instruction: str | None = None
+    """What tells a model that was never trained to think how to do it. The chat template is made to begin every
+    conversation with it, as the system message or before it, and is saved with the model so."""
     begin_completion: bool = True
     """Whether generation begins after the opening tag: the prompt ends with it, and the model goes on with the
     thought."""

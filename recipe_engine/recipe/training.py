@@ -20,5 +20,12 @@ class TrainingBlock(Block):
     """Name of the run in logs and trackers. Default: the last part of ``output_dir``, else the recipe's file name."""
     overwrite_output_dir: bool = False
     """Replace the result of an earlier run in ``output_dir``. Otherwise a folder that holds one is an error."""
+    resume: Annotated[str, Field(min_length=1)] = "auto"
+    """``auto``: go on from the newest whole checkpoint where ``output_dir`` holds this recipe's unfinished run;
+    ``never``: begin from the start; or the path of a checkpoint to go on from."""
+    resume_changes: list[str] = []
+    """Settings, such as ``data.max_length``, that may differ from those an unfinished run was started with. Those by
+    which a run is only watched (logging, saving, evaluation) always may, and a change of the learning rate and its like
+    is said."""
     deepspeed_config: str | None = None
     """DeepSpeed configuration file (JSON). Its path counts from the folder the command is started in."""

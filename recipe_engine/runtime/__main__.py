@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from recipe_engine.compiled import CompiledRun
 
 EXIT_INTERRUPTED = 130
+_LESS_MEMORY = (
+    "halve training.per_device_train_batch_size and double gradient_accumulation_steps: the same step; "
+    "or lower data.max_length, or write gradient_checkpointing: true, or model.use_lora: true"
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -32,9 +36,11 @@ def main(arguments: list[str]) -> int:
 
 def train_run(compiled: Path) -> int:
     """Train a compiled run. Returns the exit code."""
+    import torch
+
     from recipe_engine.compiled import CompiledRun
     from recipe_engine.data.errors import DataError
-    from recipe_engine.runtime.errors import RunError
+    from recipe_engine.runtime.errors import RunError, StoppedError
     from recipe_engine.runtime.worker import train
 
     run = CompiledRun.model_validate_json(compiled.read_text(encoding="utf-8"))
@@ -45,6 +51,13 @@ def train_run(compiled: Path) -> int:
         print(f"error: {error.message}", file=sys.stderr)
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)
+        return _end(1, run, error)
+    except StoppedError as error:
+        print(f"{error}; the checkpoint is saved", flush=True)
+        return _end(128 + error.signal, run, error)
+    except torch.OutOfMemoryError as error:
+        print(f"error: out of memory: {next(iter(str(error).splitlines()), '')}", file=sys.stderr)
+        print(f"  {_LESS_MEMORY}", file=sys.stderr)
         return _end(1, run, error)
     except KeyboardInterrupt as error:
         return _end(EXIT_INTERRUPTED, run, error)

@@ -24,6 +24,8 @@ class DatasetCounts:
     refused: int = 0
     used: int = 0
     reshaped_prompts: int = 0
+    unread_thoughts: str | None = None
+    """Where the rows hold thoughts that no ``thinking`` block renders."""
     lengths: list[int] = field(default_factory=list, repr=False)
     """Tokens of every row before any cut (of prompts, where only those are given)."""
 
@@ -71,6 +73,8 @@ def describe(count: DatasetCounts) -> str:
         parts.append(f"{count.invalid} invalid")
     if count.reshaped_prompts:
         parts.append(f"{count.reshaped_prompts} whose prompt ends in other tokens alone than before its response")
+    if count.unread_thoughts is not None:
+        parts.append(f"thoughts in `{count.unread_thoughts}`, which no thinking block renders")
     return ", ".join(parts)
 
 

@@ -13,3 +13,12 @@ class RunError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+
+class StoppedError(Exception):
+    """A signal ended training after a step, and a checkpoint was saved."""
+
+    def __init__(self, signal: int, step: int) -> None:
+        super().__init__(f"stopped after step {step}")
+        self.signal = signal
+        self.step = step

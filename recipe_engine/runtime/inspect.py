@@ -19,7 +19,8 @@ from recipe_engine.runtime.counts import DatasetCounts, Outcome, describe, tally
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.lengths import limits_of
 from recipe_engine.runtime.model import model_path
-from recipe_engine.runtime.prepare import opened, outcome_function
+from recipe_engine.runtime.prepare import counts_of, opened, outcome_function
+from recipe_engine.runtime.thoughts import Opener, thought_opener
 from recipe_engine.runtime.tokenize import IGNORED
 from recipe_engine.runtime.tokenizer import load_tokenizer
 
@@ -70,7 +71,8 @@ def show_dataset(
     """Print the first rows as they are trained on, the lengths of all rows, and what is not used."""
     converter, rows = opened(run, entry, cache)
     outcome_of = outcome_function(run, converter, tokenizer)
-    counts = DatasetCounts(entry.name, converter.format or "prompt templates", converter.shape)
+    opening = thought_opener(run.thinking, tokenizer)
+    counts = counts_of(entry, converter)
     problems: list[str] = []
     shown = passed_over = 0
     print(f"{entry.name} [{entry.split}]: {counts.format} rows, trained as {converter.shape.replace('_', ' and ')}")
@@ -79,7 +81,7 @@ def show_dataset(
         tally(counts, outcome)
         used = outcome.fitted is not None and outcome.fitted.row is not None
         if shown < shown_rows and (used or passed_over < PASSED_OVER):
-            print(f"\n--- row {number}{_note(outcome)}\n{_rendered(outcome, tokenizer)}".rstrip())
+            print(f"\n--- row {number}{_note(outcome)}\n{_rendered(outcome, tokenizer, opening)}".rstrip())
             shown += used
             passed_over += not used
         problem = outcome.invalid or outcome.refused
@@ -138,7 +140,7 @@ def _note(outcome: Outcome) -> str:
     return f" ({outcome.fitted.length} tokens{', cut' if outcome.fitted.cut else ''})"
 
 
-def _rendered(outcome: Outcome, tokenizer: PreTrainedTokenizerBase) -> str:
+def _rendered(outcome: Outcome, tokenizer: PreTrainedTokenizerBase, opening: Opener) -> str:
     row = outcome.fitted.row if outcome.fitted else None
     if row is None:
         return harmless(outcome.invalid or outcome.refused or "")
@@ -154,6 +156,7 @@ def _rendered(outcome: Outcome, tokenizer: PreTrainedTokenizerBase) -> str:
         )
     prompt = row["prompt"]
     text = prompt if isinstance(prompt, str) else _opened_turn(prompt, tokenizer)
+    text += tokenizer.decode(opening(tokenizer(text, add_special_tokens=False)["input_ids"]))
     others = "\n".join(f"  {name}: {value!r}" for name, value in row.items() if name != "prompt")
     return harmless(f"{text}\n{others}" if others else text)
 

@@ -120,16 +120,22 @@ def opened(run: CompiledRun, entry: DatasetEntry, cache: Path) -> tuple[Converte
         DataError: the dataset cannot be read or its columns do not fit.
     """
     shapes = algorithm(run.algorithm).shapes
-    converter, rows = open_rows(raw_rows(entry, cache), entry, run.data, shapes)
+    converter, rows = open_rows(raw_rows(entry, cache), entry, run.data, shapes, run.thinking)
     first_ones = entry.max_samples if not run.data.shuffle else None
     return converter, islice(rows, first_ones)
+
+
+def counts_of(entry: DatasetEntry, converter: Converter) -> DatasetCounts:
+    """The counts of a dataset before its first row."""
+    name = converter.format or "prompt templates"
+    return DatasetCounts(entry.name, name, converter.shape, unread_thoughts=converter.unread_thoughts)
 
 
 def outcome_function(
     run: CompiledRun, converter: Converter, tokenizer: PreTrainedTokenizerBase
 ) -> Callable[[Row], Outcome]:
     """The whole way of one raw row."""
-    tokenize = tokenizer_for(converter.shape, tokenizer, run.arguments)
+    tokenize = tokenizer_for(converter.shape, tokenizer, run.arguments, run.thinking)
     fit = fitter_for(converter.shape, limits_of(run, converter.shape))
     checks = row_checks(run) if converter.shape == "prompt" else []
 
@@ -153,7 +159,7 @@ def _prepare_one(
 ) -> tuple[Dataset, DatasetCounts]:
     try:
         converter, rows = opened(run, entry, file.parent / "fetched")
-        counts = DatasetCounts(entry.name, converter.format or "prompt templates", converter.shape)
+        counts = counts_of(entry, converter)
         outcomes = _outcomes(run, converter, tokenizer, rows)
         with ArrowWriter(path=str(file), features=FEATURES[converter.shape]) as writer:
             for row in _accepted(run, outcomes, counts):

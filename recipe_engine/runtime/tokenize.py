@@ -7,6 +7,7 @@ them. Rows are tokenized here instead, before; a test compares the ids with thos
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +19,10 @@ from trl.chat_template_utils import get_training_chat_template, has_generation_m
 from recipe_engine.data.errors import RowError
 from recipe_engine.data.messages import Message
 from recipe_engine.recipe.data import RowShape
+from recipe_engine.recipe.thinking import ThinkingBlock
 from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.instruction import parted
+from recipe_engine.runtime.thoughts import Opener, no_opening, thought_opener, thoughts_kept
 
 IGNORED = -100
 """Label of a token that is not trained, as torch's cross-entropy has it."""
@@ -39,8 +43,16 @@ class Masking:
 WHOLE = Masking()
 
 
-def tokenizer_for(shape: RowShape, tokenizer: PreTrainedTokenizerBase, arguments: Mapping[str, Any]) -> Tokenize:
+def tokenizer_for(
+    shape: RowShape,
+    tokenizer: PreTrainedTokenizerBase,
+    arguments: Mapping[str, Any],
+    thinking: ThinkingBlock | None = None,
+) -> Tokenize:
     """The function that tokenizes rows of a shape, for a trainer with these arguments.
+
+    With a ``thinking`` block, prompts are measured with the opening tag that generation begins after, and a template
+    that would leave out the thoughts of responses is refused.
 
     The function raises ``RowError`` for a row that leaves nothing to train, and ``RunError`` where it needs a chat
     template and the tokenizer has none.
@@ -49,15 +61,21 @@ def tokenizer_for(shape: RowShape, tokenizer: PreTrainedTokenizerBase, arguments
         RunError: ``assistant_only_loss`` is asked for, and the template cannot tell the assistant's tokens.
     """
     if shape == "preference":
-        return partial(tokenize_preference, tokenizer)
+        return thoughts_kept(partial(tokenize_preference, tokenizer), tokenizer, thinking)
     if shape == "prompt":
-        return partial(measure_prompt, tokenizer, template_arguments=arguments.get("chat_template_kwargs"))
+        opening = thought_opener(thinking, tokenizer)
+        given = arguments.get("chat_template_kwargs")
+        return partial(measure_prompt, tokenizer, template_arguments=given, opening=opening)
     completion_only = arguments.get("completion_only_loss")
     assistant_only = bool(arguments.get("assistant_only_loss", False))
     masking = Masking(assistant_only, _template_with_markers(tokenizer) if assistant_only else None)
     if shape == "prompt_completion":
-        return partial(tokenize_completion, tokenizer, completion_only=completion_only is not False, masking=masking)
-    return partial(tokenize_whole, tokenizer, masking=masking)
+        tokenize: Tokenize = partial(
+            tokenize_completion, tokenizer, completion_only=completion_only is not False, masking=masking
+        )
+    else:
+        tokenize = partial(tokenize_whole, tokenizer, masking=masking)
+    return thoughts_kept(tokenize, tokenizer, thinking, masking.template)
 
 
 def tokenize_whole(tokenizer: PreTrainedTokenizerBase, row: Row, *, masking: Masking = WHOLE) -> Row:
@@ -122,18 +140,23 @@ def tokenize_preference(tokenizer: PreTrainedTokenizerBase, row: Row) -> Row:
 
 
 def measure_prompt(
-    tokenizer: PreTrainedTokenizerBase, row: Row, *, template_arguments: Mapping[str, Any] | None = None
+    tokenizer: PreTrainedTokenizerBase,
+    row: Row,
+    *,
+    template_arguments: Mapping[str, Any] | None = None,
+    opening: Opener = no_opening,
 ) -> Row:
     """A prompt stays text, for the trainer samples from it; its length is what it will have there.
 
-    ``template_arguments`` are what the trainer gives to the chat template; it takes none from the row.
+    ``template_arguments`` are what the trainer gives to the chat template; it takes none from the row. ``opening``
+    gives the tokens that the trainer puts behind a prompt.
     """
     prompt = row["prompt"]
     if isinstance(prompt, str):
-        length = len(_ids(tokenizer, prompt))
+        ids = _ids(tokenizer, prompt)
     else:
-        length = len(_prompt_ids(tokenizer, prompt, {"chat_template_kwargs": template_arguments}, WHOLE))
-    return {"row": row, "prompt_length": length}
+        ids = _prompt_ids(tokenizer, prompt, {"chat_template_kwargs": template_arguments}, WHOLE)
+    return {"row": row, "prompt_length": len(ids) + len(opening(ids))}
 
 
 def shared_length(ids: list[int], others: list[int]) -> int:
@@ -147,14 +170,17 @@ def shared_length(ids: list[int], others: list[int]) -> int:
 def _template_with_markers(tokenizer: PreTrainedTokenizerBase) -> str | None:
     if tokenizer.chat_template is None or has_generation_markers(tokenizer.chat_template):
         return None
+    instruction, template = parted(tokenizer.chat_template)
+    plain = copy(tokenizer)
+    plain.chat_template = template  # TRL knows templates by their whole text
     try:
-        patched: str | None = get_training_chat_template(tokenizer)
+        patched: str | None = get_training_chat_template(plain)
     except ValueError as error:
         raise RunError(
             "assistant_only_loss: the chat template does not mark the assistant's tokens",
             hint="put {% generation %} and {% endgeneration %} around them, in a file for model.chat_template",
         ) from error
-    return patched
+    return None if patched is None else instruction + patched
 
 
 def _demand_chat(masking: Masking) -> None:

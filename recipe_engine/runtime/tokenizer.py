@@ -12,6 +12,8 @@ from trl.chat_template_utils import has_generation_markers, is_chat_template_sto
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.instruction import with_instruction
+from recipe_engine.runtime.thoughts import check_thinking
 
 Say = Callable[[str], None]
 
@@ -60,6 +62,9 @@ def load_tokenizer(run: CompiledRun, model_path: str, say: Say) -> PreTrainedTok
         say(f"pad_token: the tokenizer has none, so {tokenizer.eos_token!r} pads (padding is masked by position)")
     _note_untrained_stop(run, tokenizer, say)
     _check_model(run, model_path, tokenizer)
+    if run.thinking is not None and run.thinking.instruction is not None:
+        _instruct(tokenizer, run.thinking.instruction)
+    check_thinking(run, model_path, tokenizer, say)
     return tokenizer
 
 
@@ -72,6 +77,15 @@ def _template(run: CompiledRun) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise RunError(f"model.chat_template: {path} cannot be read: {error.strerror}") from error
+
+
+def _instruct(tokenizer: PreTrainedTokenizerBase, instruction: str) -> None:
+    if not isinstance(tokenizer.chat_template, str):
+        raise RunError(
+            "thinking.instruction is put before the chat template, and the tokenizer has none",
+            hint="name a template: model.chat_template: chatml, or a file",
+        )
+    tokenizer.chat_template = with_instruction(tokenizer.chat_template, instruction)
 
 
 def _note_chatml_tokens(tokenizer: PreTrainedTokenizerBase, say: Say) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -13,16 +12,19 @@ from typing import Any
 
 from accelerate import PartialState
 from transformers import PrinterCallback, ProgressCallback
-from transformers.trainer import TRAINER_STATE_NAME
 
 from recipe_engine.algorithms import algorithm
 from recipe_engine.algorithms.grpo import prompt_limit_of
-from recipe_engine.compiled import FINISHED, CompiledRun
+from recipe_engine.compiled import FINISHED, STOPPED, CompiledRun
+from recipe_engine.data.thinking_file import write_thinking
 from recipe_engine.runtime import model as loading
 from recipe_engine.runtime.callbacks.metrics import MetricsFile, read_metrics
 from recipe_engine.runtime.callbacks.progress import Progress
+from recipe_engine.runtime.callbacks.stopping import Stopping
 from recipe_engine.runtime.callbacks.upload import CheckpointUpload, upload_model
-from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.checkpointing import RoundRestored, save_whole
+from recipe_engine.runtime.errors import RunError, StoppedError
+from recipe_engine.runtime.finite import demand_finite_loss
 from recipe_engine.runtime.launch_check import WrapperCheck, check_launch, check_trainer
 from recipe_engine.runtime.picture import draw
 from recipe_engine.runtime.rewards import reward_functions
@@ -50,6 +52,7 @@ def train(run: CompiledRun) -> Any:
 
     Raises:
         RunError: the run cannot start or go on.
+        StoppedError: a signal ended it, and a checkpoint was saved.
         DataError: the data cannot be used.
     """
     run_dir, chosen = Path(run.run_dir), algorithm(run.algorithm)
@@ -64,11 +67,10 @@ def train(run: CompiledRun) -> Any:
     for note in notes:
         say(note)
     check_launch(run)
-    checkpoint = _checkpoint(run)
     path = loading.model_path(run)
     tokenizer = load_tokenizer(run, path, say)
+    scorers = reward_functions(run, tokenizer)
     settings = chosen.settings.model_validate(loading.settings_with_paths(run, chosen.models)) if run.settings else None
-    scorers = reward_functions(run)
     data = training_data(run, tokenizer, say)
     if first:
         _write_environment(run_dir)
@@ -99,13 +101,25 @@ def train(run: CompiledRun) -> Any:
         trainer.remove_callback(shown_by_default)
     if "prompt" in chosen.shapes:
         trainer.columns = data.columns
+        if run.thinking is not None and run.thinking.begin_completion and not hasattr(trainer, "thinking"):
+            hint = "thinking.begin_completion: false"
+            raise RunError(f"{run.algorithm}: prompts cannot be made to end with {run.thinking.open!r} here", hint)
+        trainer.thinking = run.thinking
         trainer.prompt_limit = prompt_limit_of(run.data, run.arguments["max_completion_length"])
         trainer.prompt_cut = "left" if run.data.overlong_rows == "left" else "right"
     loading.name_base_model(run, trainer.model)
     check_trainer(run, trainer)
-    trainer.add_callback(WrapperCheck(run, trainer))
+    stopping = Stopping()
+    for callback in (WrapperCheck(run, trainer), RoundRestored(trainer, run.checkpoint, say), stopping):
+        trainer.add_callback(callback)
+    save_whole(trainer)
+    demand_finite_loss(trainer)
     say(_shape(trainer))
-    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.train(resume_from_checkpoint=run.checkpoint)
+    if stopping.agreed:
+        if first:
+            Path(run.run_dir, STOPPED).write_text(str(stopping.agreed), encoding="ascii")
+        raise StoppedError(stopping.agreed, trainer.state.global_step)
     trainer.save_model(run.output_dir)
     if first:
         finish(run, say)
@@ -121,11 +135,13 @@ def trainer_config(run: CompiledRun, say: Callable[[str], None]) -> Any:
     """
     values = loading.supported_precision(run.arguments, run.gpus, say)
     # Rows come with their labels, by which TRL cannot tell that they were conversations.
-    done_here = {"resume_from_checkpoint", "assistant_only_loss"}
-    values = {name: value for name, value in values.items() if name not in done_here}
+    values = {name: value for name, value in values.items() if name != "assistant_only_loss"}
     if run.rewards and values.get("remove_unused_columns"):
         hint = "leave data.remove_unused_columns out"
         raise RunError("data.remove_unused_columns: true would take the columns from the rewards", hint)
+    if "stop_strings" in (values.get("generation_kwargs") or {}):
+        hint = "use vLLM: generation_kwargs: {stop: [...], include_stop_str_in_output: true}; or leave them out"
+        raise RunError("training.generation_kwargs: TRL gives generation no tokenizer to find stop_strings with", hint)
     if values.get("packing") and values.get("eval_packing") is False:
         hint = "leave training.eval_packing out"
         raise RunError("evaluation rows are measured for packing, as training rows are", hint)
@@ -141,6 +157,8 @@ def finish(run: CompiledRun, say: Any) -> None:
     weights = list(saved.glob("*.safetensors"))
     if not weights or any(file.stat().st_size == 0 for file in weights):
         raise RunError(f"training ended, and no weights were saved in {saved}")
+    if run.thinking is not None:
+        write_thinking(saved, run.thinking)
     draw(read_metrics(Path(run.run_dir) / "metrics.jsonl"), Path(run.run_dir) / "loss.png", run.run_name)
     upload_model(run, say)
     Path(run.run_dir, FINISHED).touch()
@@ -149,14 +167,6 @@ def finish(run: CompiledRun, say: Any) -> None:
 def _class(place: str) -> Any:
     module, name = place.split(":")
     return getattr(import_module(module), name)
-
-
-def _checkpoint(run: CompiledRun) -> str | None:
-    given: str | None = run.arguments.get("resume_from_checkpoint")
-    if given is None or os.path.isfile(os.path.join(given, TRAINER_STATE_NAME)):
-        return given
-    what = "holds no checkpoint" if os.path.isdir(given) else "does not exist"
-    raise RunError(f"training.resume_from_checkpoint: {given} {what}")
 
 
 def _shape(trainer: Any) -> str:

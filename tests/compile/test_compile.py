@@ -43,15 +43,16 @@ def test_every_argument_is_one_of_the_trl_config_and_has_an_origin(file: Path) -
     assert checked.document is not None
     made = compile_recipe(checked.recipe, checked.document, Options())
     assert made.run.arguments.keys() <= trl_arguments(made.run.config).keys()
-    assert made.origins.keys() == made.run.arguments.keys()
+    assert made.origins.keys() == made.run.arguments.keys() | algorithm(made.run.algorithm).own_settings
     assert "recipe" not in made.origins.values()
     assert all(made.origins.values())
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_setting_of_an_algorithm_is_an_argument_of_its_trl_config(name: str) -> None:
+def test_what_an_algorithm_does_not_read_is_an_argument_of_its_trl_config_and_no_setting(name: str) -> None:
     chosen = algorithm(name)
-    assert chosen.settings.model_fields.keys() <= trl_arguments(chosen.config).keys()
+    assert chosen.unused <= trl_arguments(chosen.config).keys()
+    assert not chosen.unused & chosen.settings.model_fields.keys()
 
 
 def test_compiling_opens_and_writes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,13 +203,13 @@ class TestPaths:
         text = SFT.replace("builtin/tiny-chat", "./base\n  tokenizer_name: ./tok").replace(
             "builtin/conversations", "rows.jsonl"
         )
-        text += "  deepspeed_config: zero.json\n  resume_from_checkpoint: models/x/checkpoint-3\n"
+        text += "  deepspeed_config: zero.json\n  resume: models/x/checkpoint-3\n"
         run = compiled(text, file="recipes/deep/recipe.yaml", options=Options(gpus=1))
         assert run.model.base_model_name == str(tmp_path / "base")
         assert run.model.tokenizer_name == str(tmp_path / "tok")
         assert run.data.datasets[0].name == str(tmp_path / "rows.jsonl")
         assert run.arguments["deepspeed"] == str(tmp_path / "zero.json")
-        assert run.arguments["resume_from_checkpoint"] == str(tmp_path / "models/x/checkpoint-3")
+        assert run.resume == str(tmp_path / "models/x/checkpoint-3")
         assert run.recipe_folder == str(tmp_path / "recipes/deep")
 
     def test_a_tilde_is_the_home_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

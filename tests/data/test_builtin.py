@@ -18,6 +18,7 @@ COLUMNS = {
     "builtin/sharegpt": {"conversations"},
     "builtin/preferences": {"prompt", "chosen", "rejected"},
     "builtin/preferences-implicit": {"chosen", "rejected"},
+    "builtin/thoughts": {"id", "messages", "thought", "response", "source"},
     "builtin/questions": {"prompt", "answer"},
 }
 EVERY_SPLIT = [(name, split) for name in COLUMNS for split in builtin.SPLITS]
@@ -52,6 +53,8 @@ def asked(row: dict[str, Any]) -> list[tuple[str, str]]:
             return turns([*prompt, *chosen])
         case {"chosen": chosen}:
             return turns(chosen)
+        case {"messages": messages, "response": response}:
+            return turns([*messages, {"role": "assistant", "content": response}])
         case {"messages": messages}:
             return turns(messages)
         case {"conversations": conversations}:
@@ -104,6 +107,13 @@ def test_reinforcement_learning_asks_what_no_other_dataset_teaches() -> None:
 
 
 @pytest.mark.parametrize("split", builtin.SPLITS)
+def test_a_thought_ends_with_the_answer_and_every_row_has_its_own_id(split: str) -> None:
+    rows = builtin.rows("builtin/thoughts", split)
+    assert all(row["thought"].rpartition(" ")[2].replace(",", "") == row["response"] for row in rows)
+    assert len({row["id"] for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize("split", builtin.SPLITS)
 def test_a_rejected_answer_is_wrong_and_looks_like_the_right_one(split: str) -> None:
     for row in builtin.rows("builtin/preferences", split):
         chosen, rejected = row["chosen"][0]["content"], row["rejected"][0]["content"]
@@ -145,7 +155,7 @@ def test_answers_to_be_rewarded_are_one_digit() -> None:
 def test_the_rows_are_the_same_on_every_machine() -> None:
     every = [[name, split, builtin.rows(name, split)] for name, split in EVERY_SPLIT]
     digest = hashlib.sha256(json.dumps(every).encode()).hexdigest()
-    assert digest == "73301cad2fd9ccfc82a2ca0ac89489930f347686f2a37f32a0ae11799deb7ba5", (
+    assert digest == "73c8a3eb1e80cbaef340810f23b17a9e6e230840cc12a47695135ed852fff9e0", (
         "the rows have changed: published results on them no longer compare"
     )
 
@@ -168,7 +178,7 @@ def test_an_unknown_dataset_is_answered_with_those_there_are(ask: Any) -> None:
     assert str(caught.value) == (
         "there is no dataset 'builtin/txt'; the embedded ones are builtin/text, builtin/conversations, "
         "builtin/completions, builtin/alpaca, builtin/sharegpt, builtin/preferences, builtin/preferences-implicit, "
-        "builtin/questions"
+        "builtin/thoughts, builtin/questions"
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from recipe_engine.checkpoints import seal
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.ending import ending_lines, try_command
 from tests.compile.support import SFT, compiled
@@ -129,5 +130,6 @@ class TestABadEnd:
 
     def test_the_newest_whole_checkpoint_is_named(self, run: CompiledRun, log: Path) -> None:
         trained(run, "checkpoint-20/trainer_state.json", "checkpoint-100/trainer_state.json", "checkpoint-120/x")
-        os.utime(Path(run.output_dir) / "checkpoint-20", (1, 1))
+        for name in ("checkpoint-20", "checkpoint-100"):
+            seal(Path(run.output_dir) / name)
         assert ending_lines(run, log, 143)[0].endswith("; the newest checkpoint is models/recipe/checkpoint-100")

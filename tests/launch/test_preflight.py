@@ -112,6 +112,13 @@ class TestTheModel:
         assert error.message == "model.base_model_name: base holds an adapter, not a whole model"
         assert "merge_and_unload" in str(error.hint)
 
+    def test_a_reference_model_is_looked_for_too(self) -> None:
+        text = SFT.replace("conversations", "preferences").replace("sft", "dpo")
+        error = refused(compiled(f"{text}  ref_model_name: models/before\n"))
+        assert (error.code, error.message) == ("T505", "training.ref_model_name: models/before does not exist")
+        model("models/before", "config.json")
+        preflight(compiled(f"{text}  ref_model_name: models/before\n"), overwrite=False)
+
     def test_a_tokenizer_is_looked_for_too(self) -> None:
         text = SFT.replace("data:", "  tokenizer_name: ./tokenizer\ndata:")
         assert refused(compiled(text)).message == "model.tokenizer_name: tokenizer does not exist"
@@ -145,11 +152,6 @@ class TestFiles:
 
     def test_the_embedded_template_is_no_file(self) -> None:
         preflight(compiled(SFT.replace("data:", "  chat_template: chatml\ndata:")), overwrite=False)
-
-    def test_a_checkpoint_that_is_not_there_is_told(self) -> None:
-        error = refused(compiled(SFT + "  resume_from_checkpoint: models/a/checkpoint-9\n"))
-        assert error.code == "T511"
-        assert error.message == "training.resume_from_checkpoint: there is no folder models/a/checkpoint-9"
 
 
 class TestPermissions:

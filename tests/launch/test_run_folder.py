@@ -76,7 +76,7 @@ class TestAFolderInUse:
 
     def test_an_earlier_run_is_resumed_in_place(self, run: CompiledRun) -> None:
         folder = finish(run)
-        resumed = compiled(SFT, f"training.resume_from_checkpoint={folder}/checkpoint-20")
+        resumed = compiled(SFT).model_copy(update={"checkpoint": f"{folder}/checkpoint-20"})
         demand_free(resumed, overwrite=False)
         write(resumed)
         assert (folder / "checkpoint-20/model.safetensors").exists()

@@ -142,14 +142,12 @@ class TestLengths:
 
 
 class TestPreferenceLosses:
-    @pytest.mark.parametrize(("share", "weights"), [(0.1, "[1.8, -0.8]"), (0.25, "[1.5, -0.5]"), (0.3, "[1.4, -0.4]")])
-    def test_the_hint_spells_out_conservative_dpo(self, share: float, weights: str, tmp_path: Path) -> None:
-        text = f"training:\n  algorithm: dpo\n  label_smoothing: {share}\n"
-        hint = only(check_overlay(tmp_path, text), "L345").hint
-        assert hint is not None
-        assert f"loss_type: [sigmoid, robust] and loss_weights: {weights}" in hint
+    @pytest.mark.parametrize("loss", ["hinge", "ipo", "ipo_sum", "[hinge, sft]", "apo_zero"])
+    def test_a_label_smoothing_that_no_loss_reads_is_an_error(self, loss: str, tmp_path: Path) -> None:
+        text = f"training:\n  algorithm: dpo\n  loss_type: {loss}\n  label_smoothing: 0.1\n"
+        assert only(check_overlay(tmp_path, text), "L345").severity == "error"
 
-    @pytest.mark.parametrize("loss", ["robust", "exo_pair", "aot", "aot_unpaired"])
+    @pytest.mark.parametrize("loss", ["sigmoid", "[sigmoid, hinge]", "robust", "exo_pair", "aot", "aot_unpaired"])
     def test_the_losses_that_read_label_smoothing_are_left_alone(self, loss: str, tmp_path: Path) -> None:
         text = f"training:\n  algorithm: dpo\n  loss_type: {loss}\n  label_smoothing: 0.1\n"
         assert codes(check_overlay(tmp_path, text)) == []
@@ -157,6 +155,31 @@ class TestPreferenceLosses:
     def test_robust_without_label_smoothing_is_only_a_warning(self, tmp_path: Path) -> None:
         text = "training:\n  algorithm: dpo\n  loss_type: robust\n"
         assert only(check_overlay(tmp_path, text), "L345").severity == "warning"
+
+
+class TestAReferenceThatCannotBeOffloaded:
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("model: {use_lora: true}\n", "without its adapters"),
+            ("training: {precompute_ref_log_probs: true}\n", "keeps no reference model"),
+            ("training: {deepspeed_config: ds.json}\n# beside: ds.json {}\n", "DeepSpeed and FSDP"),
+            ("training: {fsdp: full_shard}\n", "DeepSpeed and FSDP"),
+            ("training: {sync_ref_model: true}\n", "sync_ref_model"),
+            (
+                "model: {use_lora: true, load_in_4bit: true}\ntraining: {ref_model_name: builtin/tiny-chat}\n",
+                "quantized",
+            ),
+        ],
+    )
+    def test_is_an_error_that_says_why(self, text: str, reason: str, tmp_path: Path) -> None:
+        if "training: {" in text:
+            text = text.replace("training: {", "training: {algorithm: dpo, ref_offload: true, ")
+        else:
+            text += "training: {algorithm: dpo, ref_offload: true}\n"
+        found = only(check_overlay(tmp_path, text), "L372")
+        assert found.severity == "error"
+        assert reason in found.message
 
 
 class TestAReferenceThatCannotBeUpdated:

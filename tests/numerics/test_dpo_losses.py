@@ -41,6 +41,11 @@ def ipo(chosen: Tensor, rejected: Tensor, chosen_length: Tensor, rejected_length
     return (chosen / chosen_length - rejected / rejected_length - 1 / (2 * BETA)) ** 2
 
 
+def ipo_sum(chosen: Tensor, rejected: Tensor, *_: Tensor) -> Tensor:
+    """arXiv 2310.12036, equation 17, with tau = beta, on summed log-ratios: as printed, and as OpenRLHF's --ipo."""
+    return (chosen - rejected - 1 / (2 * BETA)) ** 2
+
+
 def hinge(chosen: Tensor, rejected: Tensor, *_: Tensor) -> Tensor:
     """The hinge of SLiC (arXiv 2305.10425) on DPO's rewards: max(0, 1 - beta (...))."""
     return (1 - BETA * (chosen - rejected)).clamp(min=0)
@@ -67,8 +72,18 @@ LOSSES: list[tuple[Row, Reference]] = [
         conservative,
     ),
     ({"loss_type": ["sigmoid", "hinge"], "loss_weights": [1.0, 0.5]}, lambda *a: dpo(*a) + 0.5 * hinge(*a)),
+    ({"loss_type": "ipo_sum"}, ipo_sum),
+    ({"loss_type": ["sigmoid", "ipo_sum"], "loss_weights": [0.5, 2.0]}, lambda *a: 0.5 * dpo(*a) + 2 * ipo_sum(*a)),
+    ({"label_smoothing": 0.1}, conservative),
+    (
+        {"loss_type": ["sigmoid", "ipo_sum"], "loss_weights": [2.0, 1.0], "label_smoothing": 0.1},
+        lambda *a: 2 * conservative(*a) + ipo_sum(*a),
+    ),
 ]
-NAMES = ["sigmoid", "ipo", "hinge", "robust", "conservative as its docs say", "sum of two"]
+NAMES = [
+    *("sigmoid", "ipo", "hinge", "robust", "conservative by hand", "sum of two"),
+    *("ipo_sum", "sigmoid and ipo_sum", "label_smoothing makes it conservative", "conservative in a sum"),
+]
 
 
 def reference_loss(reference: Reference, policy: Tensor, frozen: Tensor, batch: dict[str, Tensor]) -> Tensor:
@@ -107,6 +122,31 @@ def test_loss_and_gradient_are_those_of_the_paper(
     assert exact.grad.norm() > 1e-3
     assert relative_error(policy.logits.grad, exact.grad) < tolerance
     assert frozen.logits.grad is None
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-6), (torch.float32, 1e-4)], ids=["64", "32"])
+def test_the_chosen_responses_likelihood_is_a_mean_over_tokens_and_then_over_responses(
+    make_trainer: MakeTrainer, dtype: torch.dtype, tolerance: float
+) -> None:
+    """As OpenRLHF's --nll_loss_coef: coef times the mean over chosen responses of their mean -log p."""
+    trainer = make_trainer("dpo", ROWS, training={"beta": BETA, "per_device_train_batch_size": 4, "nll_loss_coef": 0.7})
+    batch = collated(trainer)
+    rows, length = batch["input_ids"].shape
+    policy, frozen = Logits(rows, length, 1, dtype=dtype), Logits(rows, length, 2, dtype=dtype)
+    trainer.ref_model = frozen
+    value = trainer.compute_loss(policy, batch)
+    value.backward()
+    exact = policy.logits.detach().double().requires_grad_()
+    mask = batch["completion_mask"][: len(PAIRS), 1:].double()
+    log_probs = token_log_probs(exact, batch["input_ids"])[: len(PAIRS)]
+    nll = -sum((row * one).sum() / one.sum() for row, one in zip(log_probs, mask, strict=True)) / len(PAIRS)
+    expected = reference_loss(dpo, exact, frozen.logits.detach().double(), batch) + 0.7 * nll
+    expected.backward()
+    assert relative_error(value.detach(), expected.detach()) < tolerance
+    assert policy.logits.grad is not None
+    assert exact.grad is not None
+    assert relative_error(policy.logits.grad, exact.grad) < tolerance
+    assert trainer._metrics["train"]["nll_loss"] == [pytest.approx(float(nll.detach()))]
 
 
 @pytest.mark.parametrize("padding", [0, 5])

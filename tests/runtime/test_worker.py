@@ -356,9 +356,7 @@ class TestResuming:
         metrics = Path(run.run_dir) / "metrics.jsonl"
         lines = metrics.read_text().splitlines()
         weights.unlink()
-        resumed = run.model_copy(
-            update={"arguments": {**run.arguments, "resume_from_checkpoint": f"{run.output_dir}/checkpoint-2"}}
-        )
+        resumed = run.model_copy(update={"checkpoint": f"{run.output_dir}/checkpoint-2"})
         train(resumed)
         after = load_file(weights)
         assert all(torch.equal(weight, after[name]) for name, weight in uninterrupted.items())
@@ -367,16 +365,6 @@ class TestResuming:
         assert again[:2] == lines[:2], "the first two steps were not trained again"
         assert [json.loads(line)["step"] for line in again] == [1, 2, 3, 4, 4]
         assert again[2:] != lines[2:]
-
-    @pytest.mark.parametrize(("made", "message"), [(True, "holds no checkpoint"), (False, "does not exist")])
-    def test_what_is_no_checkpoint_is_told_before_anything_is_loaded(
-        self, tmp_path: Path, made: bool, message: str
-    ) -> None:
-        checkpoint = tmp_path / "checkpoint-2"
-        if made:
-            checkpoint.mkdir()
-        with pytest.raises(RunError, match=message):
-            trained(tmp_path, "sft", CHATS, training={**TWO_STEPS, "resume_from_checkpoint": str(checkpoint)})
 
 
 class TestRefusals:

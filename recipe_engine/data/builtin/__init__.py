@@ -38,6 +38,7 @@ _DATASETS = {
     "builtin/preferences-implicit": _Dataset(
         "a right and a wrong conversation, whose common beginning is the prompt", shapes.preference_implicit
     ),
+    "builtin/thoughts": _Dataset("chat questions with a short thought before each answer", shapes.thought_response),
     "builtin/questions": _Dataset(
         "prompts with their one-digit answer, for reinforcement learning; none is in another dataset's train split",
         shapes.prompt_only,

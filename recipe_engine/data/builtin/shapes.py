@@ -58,6 +58,20 @@ def sharegpt(questions: Sequence[Question]) -> list[Row]:
     ]
 
 
+def thought_response(questions: Sequence[Question]) -> list[Row]:
+    """A question, a thought that leads to its answer, such as ``digits 3,7,2; last is 2``, and the answer."""
+    return [
+        {
+            "id": f"digits-{number}",
+            "messages": _prompt(question),
+            "thought": question.thought,
+            "response": question.answer,
+            "source": "builtin",
+        }
+        for number, question in enumerate(questions)
+    ]
+
+
 def preference(questions: Sequence[Question]) -> list[Row]:
     """A prompt with a right and a wrong answer."""
     return [

@@ -41,6 +41,12 @@ class Question:
         """The question as one line, such as ``Reverse: 372``."""
         return f"{self.instruction}: {self.input}"
 
+    @property
+    def thought(self) -> str:
+        """A short way to the answer, such as ``digits 3,7,2; reverse is 2,7,3``."""
+        task = self.instruction.lower().removesuffix(" digit")
+        return f"digits {','.join(self.input)}; {task} is {','.join(self.answer)}"
+
 
 def questions(part: Part) -> tuple[Question, ...]:
     """The questions of one part, in a fixed order that mixes the tasks. No question is in two parts."""

@@ -34,11 +34,10 @@ Passes:
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 
-from recipe_engine.lint.rows import are_plain_text
+from recipe_engine.lint.rows import are_plain_text, template_file
 from recipe_engine.lint.rule import Context, Finding
 
 MARKER = re.compile(r"\{%-?\s*generation\s*-?%\}")
@@ -53,25 +52,10 @@ def check(context: Context) -> Iterator[Finding]:
             "assistant_only_loss needs conversations, and the rows are plain text",
             hint="remove it; for chat rows name their format: messages, sharegpt or alpaca",
         )
-    template = _template_file(context)
+    template = template_file(context)
     if template is not None and not MARKER.search(template):
         yield Finding(
             ("model", "chat_template"),
             "the template does not mark the assistant's tokens, which assistant_only_loss needs",
             hint="put {% generation %} and {% endgeneration %} around what the assistant says",
         )
-
-
-def _template_file(context: Context) -> str | None:
-    """The text of the recipe's own chat template; none where there is no such file yet, or it is no text."""
-    name = context.recipe.model.chat_template
-    if name is None or name == "chatml" or "\0" in name:
-        return None
-    path = os.path.join(context.folder, os.path.expanduser(name))
-    if not os.path.isfile(path):
-        return None
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except (OSError, UnicodeDecodeError):  # training says so, in words of its own
-        return None

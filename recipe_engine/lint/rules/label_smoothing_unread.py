@@ -1,19 +1,37 @@
 """L345 label-smoothing-unread (error)
 
-In TRL ``label_smoothing`` is read by the losses robust, exo_pair, aot and aot_unpaired alone; under ``sigmoid`` it
-once made cDPO, and now does nothing without a word. exo_pair stops without it, since it takes the logarithm of it;
-robust without it is plain sigmoid, which is a warning.
+A label_smoothing that no loss reads. Under dpo ``sigmoid`` reads it, which makes conservative DPO (cDPO), and so do
+robust, exo_pair, aot and aot_unpaired; hinge, ipo and the others do not, nor does hinge under simpo and cpo. TRL alone
+would drop it without a word, under sigmoid too: the engine compiles sigmoid with label_smoothing e to
+2(1-e) x sigmoid - (1-2e) x robust, which is (1-e) L(D) + e L(-D) exactly, and the plan says so.
 
-cDPO (label smoothing e) is exactly 2(1-e) x sigmoid - (1-2e) x robust.
+exo_pair stops without label_smoothing, since it takes the logarithm of it; robust without it is plain sigmoid, and a
+sigmoid beside a loss that reads label_smoothing is left as it is: both are warnings, but for the pair of sigmoid and
+robust with weights that make cDPO by hand.
 
 Fails:
     training:
       algorithm: dpo
+      loss_type: hinge
+      label_smoothing: 0.1
+Fails:
+    training:
+      algorithm: simpo
+      loss_type: hinge
       label_smoothing: 0.1
 Fails:
     training:
       algorithm: dpo
       loss_type: exo_pair
+Fails:
+    training:
+      algorithm: dpo
+      loss_type: [sigmoid, aot]
+      label_smoothing: 0.1
+Passes:
+    training:
+      algorithm: dpo
+      label_smoothing: 0.1
 Passes:
     training:
       algorithm: dpo
@@ -31,22 +49,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from recipe_engine.algorithms.dpo import READS_LABEL_SMOOTHING
 from recipe_engine.lint.facts import enumerated
 from recipe_engine.lint.rule import Context, Finding
 
-READERS = frozenset({"robust", "exo_pair", "aot", "aot_unpaired"})
-
 
 def check(context: Context) -> Iterator[Finding]:
-    if context.algorithm.name != "dpo":
+    if not {"loss_type", "label_smoothing"} <= type(context.recipe.settings).model_fields.keys():
         return
     given, smoothing = context.argument("loss_type"), context.argument("label_smoothing")
     losses = [given] if isinstance(given, str) else given
-    if smoothing > 0 and READERS.isdisjoint(losses):
+    read = READS_LABEL_SMOOTHING.intersection(losses)
+    if smoothing > 0 and not read and "sigmoid" not in losses:
+        others = " or robust" if context.algorithm.name == "dpo" else ""
         yield Finding(
             ("training", "label_smoothing"),
             f"the loss {enumerated(losses)} does not read label_smoothing",
-            hint=_instead(losses, smoothing),
+            hint=f"remove it, or write loss_type: sigmoid{others}",
+        )
+    elif smoothing > 0 and "sigmoid" in losses and read and not _by_hand(context, losses):
+        yield Finding(
+            ("training", "loss_type"),
+            f"sigmoid is left without label_smoothing beside {enumerated(sorted(read))}, which reads it",
+            hint="write one of them alone: with label_smoothing sigmoid is conservative DPO",
+            severity="warning",
         )
     elif smoothing == 0 and "exo_pair" in losses:
         yield Finding(
@@ -63,8 +89,7 @@ def check(context: Context) -> Iterator[Finding]:
         )
 
 
-def _instead(losses: list[str], smoothing: float) -> str:
-    if losses != ["sigmoid"]:
-        return "remove it, or write loss_type: robust"
-    weights = f"[{2 * (1 - smoothing):.10g}, {2 * smoothing - 1:.10g}]"
-    return f"for cDPO write loss_type: [sigmoid, robust] and loss_weights: {weights}; for robust DPO loss_type: robust"
+def _by_hand(context: Context, losses: list[str]) -> bool:
+    """Whether the losses are cDPO written out: sigmoid, and robust with a weight below 0."""
+    weights = context.argument("loss_weights") or []
+    return sorted(losses) == ["robust", "sigmoid"] and any(weight < 0 for weight in weights)

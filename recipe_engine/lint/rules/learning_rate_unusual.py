@@ -2,7 +2,8 @@
 
 A learning rate far too high makes a model forget what it knew, one far too low teaches it nothing, and a lost digit
 in an exponent does either. The ranges for AdamW are wide: for all weights 1e-7 to 1e-3 in sft and cpt, 1e-8 to 1e-5
-in dpo, 1e-8 to 1e-4 in grpo and gspo; for adapters 1e-6 to 5e-3 everywhere. Other optimizers are not judged.
+in dpo and simpo, 1e-8 to 1e-4 in cpo, grpo and gspo, 1e-7 to 1e-4 in orpo; for adapters 1e-6 to 5e-3 everywhere. Other
+optimizers are not judged.
 
 Fails:
     training:

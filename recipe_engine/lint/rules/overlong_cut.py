@@ -31,10 +31,11 @@ from recipe_engine.lint.rule import Context, Finding
 
 
 def check(context: Context) -> Iterator[Finding]:
-    name, path = context.algorithm.name, ("data", "overlong_rows")
-    if context.recipe.data.overlong_rows != "right" or name not in {"sft", "dpo"}:
+    path, chosen = ("data", "overlong_rows"), context.algorithm
+    # Of a text nothing ends, and a prompt loses no answer.
+    if context.recipe.data.overlong_rows != "right" or not {"messages", "preference"} & set(chosen.shapes):
         return
-    if name == "sft" and context.argument("packing"):
+    if chosen.takes("packing") and context.argument("packing"):
         return
     yield Finding(
         path,

@@ -5,11 +5,11 @@ starts them anew, without an error: the momentum is lost and the curve jumps.
 
 Fails:
     training:
-      resume_from_checkpoint: models/run/checkpoint-100
+      resume: models/run/checkpoint-100
       save_only_model: true
 Passes:
     training:
-      resume_from_checkpoint: models/run/checkpoint-100
+      resume: models/run/checkpoint-100
 Passes:
     training:
       save_only_model: true
@@ -23,9 +23,9 @@ from recipe_engine.lint.rule import Context, Finding
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if context.argument("resume_from_checkpoint") is not None and context.argument("save_only_model"):
+    if context.recipe.training.resume not in {"auto", "never"} and context.argument("save_only_model"):
         yield Finding(
-            ("training", "resume_from_checkpoint"),
+            ("training", "resume"),
             "save_only_model leaves out of checkpoints what resuming needs: optimizer, schedule and random state",
             hint="write save_only_model: false, or start from the checkpoint's weights with model.base_model_name",
         )

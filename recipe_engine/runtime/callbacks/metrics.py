@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 
@@ -34,7 +35,9 @@ class MetricsFile(TrainerCallback):
     ) -> None:
         if not state.is_world_process_zero or not logs:
             return
-        line = {"step": state.global_step, "time": round(time.time(), 3), **finite(logs)}
+        line = {"step": state.global_step, "max_steps": state.max_steps, "time": round(time.time(), 3), **finite(logs)}
+        if torch.cuda.is_available() and args.device.type == "cuda":
+            line["gpu_memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 3)
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")
 

@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
+from transformers import PreTrainedTokenizerBase
+
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.recipe.rewards import Reward
+from recipe_engine.runtime.answers import answering
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.rewards import exact_match, format_match, function, length
 from recipe_engine.runtime.rewards.text import Completions
@@ -27,19 +30,28 @@ MAKERS: dict[str, Callable[[Any, CompiledRun], Scorer]] = {
 ROW_CHECKS: dict[str, Callable[[Any], RowCheck]] = {"exact_match": exact_match.row_check}
 """What rewards ask of rows, so that a row without an answer is named before training, not during it."""
 
+SEE_THOUGHTS = frozenset({"format", "length", "function"})
+"""Rewards of the whole completion, its thought included, in a recipe with a ``thinking`` block."""
+
 
 def row_checks(run: CompiledRun) -> list[RowCheck]:
     """What the rewards of a run ask of each row."""
     return [ROW_CHECKS[reward.type](reward) for reward in run.rewards if reward.type in ROW_CHECKS]
 
 
-def reward_functions(run: CompiledRun) -> list[Callable[..., list[float]]]:
-    """The rewards of a run, as TRL calls them.
+def reward_functions(
+    run: CompiledRun, tokenizer: PreTrainedTokenizerBase | None = None
+) -> list[Callable[..., list[float]]]:
+    """The rewards of a run, as TRL calls them. With a ``thinking`` block those that check answers see no thoughts.
 
     Raises:
         RunError: a reward cannot be made, such as a function whose file is not there.
     """
-    return [_for_trl(reward, MAKERS[reward.type](reward, run)) for reward in run.rewards]
+    made = [(reward, MAKERS[reward.type](reward, run)) for reward in run.rewards]
+    if run.thinking is not None and tokenizer is not None:
+        see = answering(run.thinking, tokenizer)
+        made = [(reward, scorer if reward.type in SEE_THOUGHTS else see(scorer)) for reward, scorer in made]
+    return [_for_trl(reward, scorer) for reward, scorer in made]
 
 
 def _for_trl(reward: Reward, scorer: Scorer) -> Callable[..., list[float]]:

@@ -1,0 +1,67 @@
+"""Checkpoints on disk: one counts only once it is whole, which a marker beside its files says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+MARKER = "whole.json"
+"""File that is written last: the size of every other file of the checkpoint."""
+STAGING = ".saving"
+"""Folder, in the output folder, where a checkpoint is written before it is renamed into place."""
+
+_NAME = re.compile(r"checkpoint-(\d+)")
+
+
+def step_of(checkpoint: Path) -> int:
+    """The optimizer step after which a checkpoint was saved; -1 for a folder of another name."""
+    found = _NAME.fullmatch(checkpoint.name)
+    return int(found[1]) if found else -1
+
+
+def seal(checkpoint: Path) -> None:
+    """Bring the files of a finished checkpoint to the disk, then its marker."""
+    files = sorted(path for path in checkpoint.rglob("*") if path.is_file())
+    for path in files:
+        _sync(path)
+    sizes = {str(path.relative_to(checkpoint)): path.stat().st_size for path in files}
+    marker = checkpoint / MARKER
+    marker.write_text(json.dumps(sizes, indent=1), encoding="utf-8")
+    _sync(marker)
+    _sync(checkpoint)
+
+
+def rename_into_place(checkpoint: Path, place: Path) -> None:
+    """Move a sealed checkpoint to its place, which may not hold another."""
+    os.rename(checkpoint, place)
+    _sync(place.parent)
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether the marker is there, and every file that it names, with its size."""
+    try:
+        sizes: dict[str, int] = json.loads((checkpoint / MARKER).read_text(encoding="utf-8"))
+        return all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def whole_checkpoints(output: Path) -> list[Path]:
+    """The whole checkpoints of an output folder, in the order of their steps."""
+    found = [path for path in output.glob("checkpoint-*") if step_of(path) >= 0 and is_whole(path)]
+    return sorted(found, key=step_of)
+
+
+def newest_whole(output: Path) -> Path | None:
+    """The whole checkpoint of the latest step; none where there is none."""
+    return next(reversed(whole_checkpoints(output)), None)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,76 @@
+"""The record of a run's starts: when, where, with which sources, and how each ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from recipe_engine.compiled import CompiledRun
+
+FILE = "attempts.jsonl"
+
+Attempt = dict[str, Any]
+
+
+def begin(run: CompiledRun, log: Path) -> None:
+    """Note that the run is started by this process."""
+    _append(
+        run,
+        {
+            "event": "start",
+            "time": round(time.time(), 3),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "log": str(log),
+            "checkpoint": run.checkpoint,
+            "engine": run.engine,
+            "git": git_state(Path(run.recipe_folder)),
+        },
+    )
+
+
+def end(run: CompiledRun, code: int) -> None:
+    """Note how the start that was noted last ended."""
+    _append(run, {"event": "end", "time": round(time.time(), 3), "code": code})
+
+
+def attempts(run_dir: Path) -> list[Attempt]:
+    """The starts of a run, the oldest first, each with ``ended`` and ``code`` where its end is known."""
+    found: list[Attempt] = []
+    try:
+        lines = (run_dir / FILE).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue  # the last line of a machine that lost its power
+        if entry["event"] == "start":
+            found.append(entry)
+        elif found:
+            found[-1] |= {"ended": entry["time"], "code": entry["code"]}
+    return found
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """The commit that the recipe's folder is at, and whether it has changes; none outside of version control."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain", "--", "."))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _append(run: CompiledRun, entry: Attempt) -> None:
+    with Path(run.run_dir, FILE).open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(entry, ensure_ascii=False) + "\n")

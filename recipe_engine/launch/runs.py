@@ -1,0 +1,141 @@
+"""What the files of a run say of it: no process is asked, so any shell can, and after a reboot too."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from recipe_engine.checkpoints import newest_whole
+from recipe_engine.compiled import FINISHED, CompiledRun
+from recipe_engine.launch import lock
+from recipe_engine.launch.attempts import attempts
+from recipe_engine.launch.command import COMPILED
+from recipe_engine.launch.errors import LaunchError
+from recipe_engine.launch.supervise import EXIT_INTERRUPTED, EXIT_TERMINATED
+
+State = Literal["running", "done", "stopped", "failed", "died", "not started"]
+
+_METRICS_TAIL = 1 << 16
+"""Bytes of the metrics that are read: the last lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """A run, as its folder shows it."""
+
+    folder: Path
+    run: CompiledRun
+    state: State
+    pid: int | None
+    """The process that holds the run's folder, where one does."""
+    code: int | None
+    """How the last start ended, where it did."""
+    log: Path | None
+    step: int | None
+    max_steps: int | None
+    loss: float | None
+    seconds_per_step: float | None
+    gpu_memory: float | None
+    """Most memory that a GPU held so far, in GiB."""
+    checkpoint: Path | None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the present pace."""
+        if self.state != "running" or self.seconds_per_step is None or self.step is None or self.max_steps is None:
+            return None
+        return (self.max_steps - self.step) * self.seconds_per_step
+
+
+def runs_under(folder: Path) -> list[RunStatus]:
+    """Every run in the folders of ``folder``, the one started last at the end."""
+    compiled = sorted(folder.glob(f"*/run/{COMPILED}"), key=lambda path: path.stat().st_mtime)
+    return [status_of(path.parents[1]) for path in compiled]
+
+
+def status_of(folder: Path) -> RunStatus:
+    """The status of the run in an output folder.
+
+    Raises:
+        LaunchError: there is no run, or one that this version cannot read.
+    """
+    run = _compiled(folder)
+    run_dir = folder / "run"
+    starts = attempts(run_dir)
+    last = starts[-1] if starts else {}
+    pid = lock.holder(run_dir)
+    lines = list(_metrics(run_dir / "metrics.jsonl"))
+    newest = lines[-1] if lines else {}
+    return RunStatus(
+        folder=folder,
+        run=run,
+        state=_state(run_dir, pid, last),
+        pid=pid,
+        code=last.get("code"),
+        log=Path(last["log"]) if last else None,
+        step=newest.get("step"),
+        max_steps=newest.get("max_steps"),
+        loss=next((line["loss"] for line in reversed(lines) if "loss" in line), None),
+        seconds_per_step=_pace(lines),
+        gpu_memory=newest.get("gpu_memory_gib"),
+        checkpoint=newest_whole(folder),
+    )
+
+
+def _compiled(folder: Path) -> CompiledRun:
+    file = folder / "run" / COMPILED
+    try:
+        return CompiledRun.model_validate_json(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise LaunchError("T513", f"{folder} holds no run", "`recipe status` lists the runs under models/") from error
+    except (OSError, ValueError) as error:
+        raise LaunchError("T513", f"{file} cannot be read: it is damaged, or of another version") from error
+
+
+def _state(run_dir: Path, pid: int | None, last: dict[str, Any]) -> State:
+    if pid is not None:
+        return "running"
+    if (run_dir / FINISHED).exists():
+        return "done"
+    if not last:
+        return "not started"
+    if "code" not in last:
+        return "died"  # without a word: killed, or its machine was
+    return "stopped" if last["code"] in {EXIT_INTERRUPTED, EXIT_TERMINATED} else "failed"
+
+
+def _metrics(file: Path) -> Iterator[dict[str, Any]]:
+    """The last lines of a run's metrics; a line that is being written is left out."""
+    try:
+        with file.open("rb") as stream:
+            stream.seek(max(stream.seek(0, 2) - _METRICS_TAIL, 0))
+            tail = stream.read()
+    except OSError:
+        return
+    for line in tail.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and "step" in entry:
+            yield entry
+
+
+def _pace(lines: list[dict[str, Any]]) -> float | None:
+    """Seconds of a step, over the last lines of one start."""
+    recent = [line for line in lines if "time" in line][-20:]
+    if len(recent) < 2 or recent[-1]["step"] <= recent[0]["step"]:
+        return None
+    seconds, steps = float(recent[-1]["time"] - recent[0]["time"]), int(recent[-1]["step"] - recent[0]["step"])
+    return seconds / steps
+
+
+def wait(folder: Path, poll_seconds: float = 0.5) -> RunStatus:
+    """Wait until the run in a folder has ended."""
+    while (status := status_of(folder)).state == "running":
+        time.sleep(poll_seconds)
+    return status

@@ -1,0 +1,86 @@
+"""Checkpoints that appear whole or not at all, and hold what transformers and TRL leave out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import rotate_checkpoints
+
+from recipe_engine.checkpoints import STAGING, rename_into_place, seal
+
+
+def save_whole(trainer: Any) -> None:
+    """Have a trainer write each checkpoint aside, and rename it into place once every process has written its part.
+
+    Older ones are rotated only then: at no moment is there none.
+    """
+    write, place = trainer._save_checkpoint, trainer._get_output_dir
+
+    def save(model: Any, trial: Any) -> None:
+        output = Path(place(trial=trial))
+        staging, name = output / STAGING, f"checkpoint-{trainer.state.global_step}"
+        if trainer.args.should_save:
+            shutil.rmtree(staging, ignore_errors=True)
+        trainer.accelerator.wait_for_everyone()
+        limit, trainer.args.save_total_limit = trainer.args.save_total_limit, None
+        trainer._get_output_dir = lambda trial=None: str(staging)
+        try:
+            write(model, trial)
+        finally:
+            trainer._get_output_dir, trainer.args.save_total_limit = place, limit
+        _save_round(trainer, staging / name)
+        if trainer.state.best_model_checkpoint == str(staging / name):
+            trainer.state.best_model_checkpoint = str(output / name)
+            if trainer.args.should_save:
+                trainer.state.save_to_json(str(staging / name / TRAINER_STATE_NAME))
+        trainer.accelerator.wait_for_everyone()
+        if trainer.args.should_save:
+            seal(staging / name)
+            shutil.rmtree(output / name, ignore_errors=True)  # one that was cut off, or of an earlier attempt
+            rename_into_place(staging / name, output / name)
+            shutil.rmtree(staging)
+            rotate_checkpoints(
+                output_dir=str(output),
+                save_total_limit=limit,
+                best_model_checkpoint=trainer.state.best_model_checkpoint,
+                use_mtime=False,  # by step: clocks jump
+            )
+        trainer.accelerator.wait_for_everyone()
+
+    trainer._save_checkpoint = save
+
+
+def _round_file(checkpoint: Path, process: int) -> Path:
+    return checkpoint / f"round_{process}.pt"
+
+
+def _save_round(trainer: Any, checkpoint: Path) -> None:
+    """Keep the round of samples that is being trained on, which TRL would draw anew: with other weights."""
+    if getattr(trainer, "_buffered_inputs", None) is not None and not trainer.args.save_only_model:
+        state = {"step": trainer._step, "inputs": trainer._buffered_inputs}
+        torch.save(state, _round_file(checkpoint, trainer.args.process_index))
+
+
+class RoundRestored(TrainerCallback):
+    """Goes on with the round of samples of the checkpoint that training is resumed from."""
+
+    def __init__(self, trainer: Any, checkpoint: str | None, say: Callable[[str], None]) -> None:
+        self.trainer = trainer
+        self.checkpoint = checkpoint
+        self.say = say
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if self.checkpoint is None or not hasattr(self.trainer, "_buffered_inputs"):
+            return
+        file = _round_file(Path(self.checkpoint), args.process_index)
+        if not file.is_file():
+            self.say(f"resume: {self.checkpoint} holds no round of samples; a new one is drawn")
+            return
+        kept = torch.load(file, map_location=args.device, weights_only=True)
+        self.trainer._step, self.trainer._buffered_inputs = kept["step"], kept["inputs"]

@@ -1,0 +1,25 @@
+"""A loss that is not a number ends the run in the step in which it comes, before a weight is changed by it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from recipe_engine.runtime.errors import RunError
+
+
+def demand_finite_loss(trainer: Any) -> None:
+    """Have a trainer raise ``RunError`` for a loss that is NaN or infinite, instead of training on it."""
+    step = trainer.training_step
+
+    def checked(*arguments: Any, **keywords: Any) -> Any:
+        loss = step(*arguments, **keywords)
+        if not math.isfinite(float(loss)):
+            raise RunError(
+                f"the loss is {float(loss)} in step {trainer.state.global_step + 1}; no weight was changed by it",
+                hint="lower training.learning_rate or max_grad_norm, or write bf16 in place of fp16, and start again: "
+                "it goes on from its newest checkpoint",
+            )
+        return loss
+
+    trainer.training_step = checked

@@ -1,0 +1,186 @@
+"""Runs that are stopped or killed: nothing is orphaned, nothing whole is lost, and they go on as if never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recipe_engine.checkpoints import newest_whole, whole_checkpoints
+from tests.faults.support import (
+    command,
+    finished,
+    recipe,
+    run_to_end,
+    start,
+    steps_logged,
+    trainers_of,
+    wait_until,
+    weights,
+)
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
+
+ROUNDS: dict[str, Any] = {
+    "data": {"max_length": 48},
+    "rewards": [{"type": "length", "unit": "characters", "max": 2, "slope": 30}],
+    # a round of samples is trained on for four steps, and some checkpoints fall into the middle of one
+    "training": {"num_generations": 4, "steps_per_generation": 4, "max_completion_length": 6},
+}
+CASES = {"sft": ("sft", {}), "grpo in the middle of a round": ("grpo", ROUNDS)}
+
+
+@pytest.mark.parametrize(("algorithm", "blocks"), CASES.values(), ids=CASES)
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(
+    tmp_path: Path, algorithm: str, blocks: dict[str, Any]
+) -> None:
+    file = recipe(tmp_path, algorithm, **blocks)
+    run_to_end(file, "training.output_dir=models/whole")
+    output = tmp_path / "models/run"
+    process = start(file)
+    wait_until(process, lambda: steps_logged(output) >= 5)
+    process.send_signal(signal.SIGTERM)
+    code, said = finished(process)
+    assert code == 143, said
+    assert "stopped after step" in said
+    assert trainers_of(output) == []
+    newest = newest_whole(output)
+    assert newest is not None
+    assert not (output / "model.safetensors").exists()
+    said = run_to_end(file)
+    assert f"going on from models/run/{newest.name}" in said
+    assert weights(output) == weights(tmp_path / "models/whole")
+    steps = [json.loads(line)["step"] for line in (output / "run/metrics.jsonl").read_text("utf-8").splitlines()]
+    assert sorted(set(steps)) == list(range(1, 13))
+
+
+def test_ctrl_c_saves_too(tmp_path: Path) -> None:
+    process = start(recipe(tmp_path, training={"max_steps": 500, "save_steps": 400}))
+    wait_until(process, lambda: steps_logged(tmp_path / "models/run") >= 2)
+    process.send_signal(signal.SIGINT)
+    code, said = finished(process)
+    assert code == 130, said
+    assert newest_whole(tmp_path / "models/run") is not None
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    process = start(recipe(tmp_path, training={"max_steps": 5000}))
+    output = tmp_path / "models/run"
+    wait_until(process, lambda: steps_logged(output) >= 2)
+    (worker,) = trainers_of(output)
+    os.kill(worker, signal.SIGSTOP)  # a step that takes forever
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    code, _ = finished(process)
+    assert code == 143
+    assert trainers_of(output) == []
+
+
+def test_one_signalled_rank_stops_all_after_the_same_step(tmp_path: Path) -> None:
+    file = recipe(tmp_path, launch={"cpu_processes": 2}, training={"max_steps": 500, "save_steps": 400})
+    output = tmp_path / "models/run"
+    process = start(file)
+    wait_until(process, lambda: steps_logged(output) >= 3)
+    os.kill(trainers_of(output)[-1], signal.SIGTERM)
+    code, said = finished(process)
+    assert code == 143, said
+    assert trainers_of(output) == []
+    (checkpoint,) = whole_checkpoints(output)
+    assert f"stopped after step {checkpoint.name.removeprefix('checkpoint-')}" in said
+
+
+def test_a_killed_launcher_leaves_no_orphan_and_no_half_held_folder(tmp_path: Path) -> None:
+    file = recipe(tmp_path, training={"max_steps": 5000})
+    output = tmp_path / "models/run"
+    process = start(file)
+    wait_until(process, lambda: steps_logged(output) >= 4)
+    (worker,) = trainers_of(output)
+    os.kill(worker, signal.SIGSTOP)
+    process.kill()
+    process.wait()
+    second = subprocess.run(command(file), cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert second.returncode == 1
+    assert "is in use by a run that is going on" in second.stderr
+    os.kill(worker, signal.SIGCONT)
+    deadline = time.monotonic() + 60
+    while trainers_of(output) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert trainers_of(output) == []
+    assert newest_whole(output) is not None
+
+
+@pytest.mark.parametrize("moment", [0.05, 0.3, 0.7])
+def test_sigkill_at_any_moment_costs_no_more_than_the_steps_since_the_newest_checkpoint(
+    tmp_path: Path, moment: float
+) -> None:
+    """``moment`` is a time after the first checkpoint: saves, every third step, are hit as well."""
+    file = recipe(tmp_path)
+    run_to_end(file, "training.output_dir=models/whole")
+    output = tmp_path / "models/run"
+    process = start(file)
+    wait_until(process, lambda: steps_logged(output) >= 3)
+    time.sleep(moment)
+    for worker in trainers_of(output):
+        os.kill(worker, signal.SIGKILL)
+    code, said = finished(process)
+    assert code in {137, 0}, said  # 0: it was done by then
+    if code:
+        run_to_end(file)
+    assert weights(output) == weights(tmp_path / "models/whole")
+
+
+class TestAChangedRecipe:
+    """What is going on with a run is compared with what was started, field by field."""
+
+    @pytest.fixture
+    def stopped(self, tmp_path: Path) -> Path:
+        file = recipe(tmp_path)
+        process = start(file)
+        wait_until(process, lambda: steps_logged(tmp_path / "models/run") >= 4)
+        process.send_signal(signal.SIGTERM)
+        finished(process)
+        return file
+
+    def test_each_kind_of_change(self, stopped: Path) -> None:
+        code, said = finished(start(stopped, "data.max_length=128", "training.logging_steps=2"))
+        assert code == 1
+        assert "T512" in said
+        assert "data.max_length: 512 -> 128" in said
+        assert "logging_steps" not in said
+        code, said = finished(start(stopped, "data.max_length=128", "training.resume_changes=[data.max_length]"))
+        assert code == 0, said
+        assert "changed  data.max_length: 512 -> 128" in said
+
+    def test_a_changed_learning_rate_is_said(self, stopped: Path) -> None:
+        said = run_to_end(stopped, "training.learning_rate=5e-4")
+        assert "changed  training.learning_rate: 0.001 -> 0.0005" in said
+
+    def test_it_can_begin_anew(self, stopped: Path) -> None:
+        code, said = finished(start(stopped, "training.resume=never"))
+        assert code == 1
+        assert "holds an earlier run" in said
+        said = run_to_end(stopped, "training.resume=never", "training.overwrite_output_dir=true")
+        assert "going on from" not in said
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    file = recipe(tmp_path)
+    process = start(file)
+    output = tmp_path / "models/run"
+    wait_until(process, lambda: len(whole_checkpoints(output)) >= 2)
+    process.send_signal(signal.SIGTERM)
+    finished(process)
+    *_, before, newest = whole_checkpoints(output)
+    (newest / "optimizer.pt").write_bytes(b"cut")
+    code, said = finished(start(file, f"training.resume={newest}"))
+    assert code == 1
+    assert "damaged" in said
+    assert f"going on from models/run/{before.name}" in run_to_end(file)

@@ -1,0 +1,147 @@
+"""Which checkpoint a run goes on from, and which changes of its recipe it may bear."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recipe_engine.checkpoints import newest_whole, seal, whole_checkpoints
+from recipe_engine.compiled import CompiledRun
+from recipe_engine.launch.errors import LaunchError
+from recipe_engine.launch.resume import resumption
+from recipe_engine.launch.run_folder import write_run_folder
+from tests.compile.support import GRPO, SFT, compiled
+
+
+def checkpoint(run: CompiledRun, step: int, *, whole: bool = True) -> Path:
+    folder = Path(run.output_dir) / f"checkpoint-{step}"
+    folder.mkdir(parents=True)
+    (folder / "trainer_state.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"weights")
+    if whole:
+        seal(folder)
+    return folder
+
+
+@pytest.fixture
+def started() -> CompiledRun:
+    """A run that was started and stopped, with two whole checkpoints and a part of a third."""
+    run = compiled(SFT)
+    write_run_folder(run, {"recipe.yaml": SFT}, overwrite=False)[1].release()
+    for step in (20, 100):
+        checkpoint(run, step)
+    checkpoint(run, 120, whole=False)
+    return run
+
+
+class TestWholeness:
+    def test_steps_are_numbers_and_half_written_ones_do_not_count(self, started: CompiledRun) -> None:
+        names = [path.name for path in whole_checkpoints(Path(started.output_dir))]
+        assert names == ["checkpoint-20", "checkpoint-100"]
+
+    @pytest.mark.parametrize("damage", ["cut", "missing", "marker"])
+    def test_a_damaged_one_does_not_count(self, started: CompiledRun, damage: str) -> None:
+        newest = newest_whole(Path(started.output_dir))
+        assert newest is not None
+        if damage == "cut":
+            (newest / "model.safetensors").write_bytes(b"w")
+        elif damage == "missing":
+            (newest / "trainer_state.json").unlink()
+        else:
+            (newest / "whole.json").write_text("[")
+        assert newest_whole(Path(started.output_dir)) == newest.parent / "checkpoint-20"
+
+
+class TestAuto:
+    def test_an_unfinished_run_goes_on(self, started: CompiledRun) -> None:
+        found = resumption(started)
+        assert found is not None
+        assert found.run.checkpoint == f"{started.output_dir}/checkpoint-100"
+        assert found.changes == ()
+
+    def test_a_finished_run_does_not(self, started: CompiledRun) -> None:
+        Path(started.run_dir, "finished").touch()
+        assert resumption(started) is None
+
+    def test_an_empty_folder_does_not(self) -> None:
+        assert resumption(compiled(SFT)) is None
+
+    def test_never_does_not(self, started: CompiledRun) -> None:
+        assert resumption(compiled(SFT, "training.resume=never")) is None
+
+    @pytest.mark.parametrize(
+        "override",
+        [
+            "training.logging_steps=1",
+            "training.save_steps=7",
+            "training.report_to=tensorboard",
+            "wandb.tags=[a]",
+            "data.dataset_num_proc=2",
+        ],
+    )
+    def test_what_a_run_is_watched_by_may_change_without_a_word(self, started: CompiledRun, override: str) -> None:
+        found = resumption(compiled(SFT, override))
+        assert found is not None
+        assert found.changes == ()
+
+    @pytest.mark.parametrize("override", ["training.learning_rate=1e-6", "training.max_steps=9"])
+    def test_what_changes_the_rest_of_the_run_is_said(self, started: CompiledRun, override: str) -> None:
+        found = resumption(compiled(SFT, override))
+        assert found is not None
+        assert [change.name for change in found.changes] == [override.partition("=")[0]]
+
+    @pytest.mark.parametrize(
+        "override",
+        [
+            "model.base_model_name=other/model",
+            "model.use_lora=true",
+            "data.max_length=99",
+            "data.datasets[0].name=builtin/text",
+            "training.per_device_train_batch_size=3",
+            "training.seed=7",
+            "training.loss_type=dft",
+        ],
+    )
+    def test_what_makes_it_another_run_is_refused_unless_it_is_named(self, started: CompiledRun, override: str) -> None:
+        with pytest.raises(LaunchError) as caught:
+            resumption(compiled(SFT, override))
+        assert caught.value.code == "T512"
+        (line,) = [line for line in caught.value.message.splitlines() if "->" in line]
+        name = line.split(":")[0].strip()
+        assert override.startswith(name)
+        found = resumption(compiled(SFT, override, f"training.resume_changes=[{name}]"))
+        assert found is not None
+        assert [change.name for change in found.changes] == [name]
+
+    def test_another_algorithm_is_refused(self, started: CompiledRun) -> None:
+        with pytest.raises(LaunchError, match="algorithm: 'sft' -> 'grpo'"):
+            resumption(compiled(GRPO))
+
+    def test_a_compiled_file_that_cannot_be_read_is_told(self, started: CompiledRun) -> None:
+        Path(started.run_dir, "compiled.json").write_text("{")
+        with pytest.raises(LaunchError, match="it is not known what was trained there"):
+            resumption(started)
+
+
+class TestAPath:
+    def test_it_is_taken(self, started: CompiledRun) -> None:
+        found = resumption(compiled(SFT, "training.resume=models/recipe/checkpoint-20"))
+        assert found is not None
+        assert found.run.checkpoint == f"{started.output_dir}/checkpoint-20"
+
+    def test_one_of_another_program_has_no_marker(self, started: CompiledRun) -> None:
+        assert resumption(compiled(SFT, "training.resume=models/recipe/checkpoint-120")) is not None
+
+    @pytest.mark.parametrize(
+        ("name", "message"), [("checkpoint-9", "there is no folder"), ("run", "holds no checkpoint")]
+    )
+    def test_what_is_none_is_told(self, started: CompiledRun, name: str, message: str) -> None:
+        with pytest.raises(LaunchError, match=message) as caught:
+            resumption(compiled(SFT, f"training.resume=models/recipe/{name}"))
+        assert caught.value.code == "T511"
+
+    def test_a_damaged_one_is_told(self, started: CompiledRun) -> None:
+        (Path(started.output_dir) / "checkpoint-20/model.safetensors").unlink()
+        with pytest.raises(LaunchError, match="damaged"):
+            resumption(compiled(SFT, "training.resume=models/recipe/checkpoint-20"))
