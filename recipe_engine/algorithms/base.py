@@ -51,6 +51,10 @@ class Algorithm:
     models: tuple[str, ...] = ()
     """Settings of its own that may name a further model, as ``model.base_model_name`` does: the trainer is given a Hub
     id or a local folder in their place. Their defaults name none."""
+    before_loading: str = ""
+    """Function of the runtime, as ``module:function``, that is called once rows are prepared and before the model is
+    loaded: with the run, its tokenizer, its rows and a function that prints. It stops a run that cannot work, and what
+    it returns are further keyword arguments of the trainer."""
     task: Task = "causal_lm"
     """What kind of model is trained."""
     sampling: Sampling = "none"

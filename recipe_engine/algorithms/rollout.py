@@ -15,7 +15,18 @@ from recipe_engine.schemas import trl_arguments
 KlType = Literal["k1", "k2", "k3", "abs"]
 
 
-class RolloutSettings(Block):
+class EvaluationSampling(Block):
+    """How completions are sampled in evaluation, where not as in training."""
+
+    eval_temperature: Annotated[float, Field(ge=0)] | None = None
+    """Sampling temperature of evaluation. 0: the most likely token each time. Default: ``temperature``."""
+    eval_top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Nucleus of evaluation: the smallest set of tokens that has this probability. Default: ``top_p``."""
+    eval_top_k: Annotated[int, Field(ge=0)] | None = None
+    """Number of most likely tokens that evaluation samples from; 0: all. Default: ``top_k``."""
+
+
+class RolloutSettings(EvaluationSampling):
     """Settings of sampling, of the size of a round, of clipping and of the penalty to the reference model."""
 
     learning_rate: Annotated[float, Field(gt=0)] = 1e-6
@@ -27,12 +38,6 @@ class RolloutSettings(Block):
     """Most tokens of a completion. Default: ``data.max_length - data.max_prompt_length``."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
     """Sampling temperature."""
-    eval_temperature: Annotated[float, Field(ge=0)] | None = None
-    """Sampling temperature of evaluation. 0: the most likely token each time. Default: ``temperature``."""
-    eval_top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Nucleus of evaluation: the smallest set of tokens that has this probability. Default: ``top_p``."""
-    eval_top_k: Annotated[int, Field(ge=0)] | None = None
-    """Number of most likely tokens that evaluation samples from; 0: all. Default: ``top_k``."""
 
     prompts_per_rollout: Annotated[int, Field(ge=1)] | None = None
     """Prompts of one round of sampling, over all processes (verl's ``train_batch_size``). ``steps_per_generation``

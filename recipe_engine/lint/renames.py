@@ -60,6 +60,13 @@ RENAMES = (
     Rename(("training", "num_return_sequences"), ("training", "num_generations"), "transformers"),
     Rename(("training", "eval_split_ratio"), ("data", "eval_holdout"), "FAI-RL"),
     *PPO_RENAMES,
+    Rename(("training", "teacher_model_name_or_path"), ("training", "teacher_model"), "TRL"),
+    Rename(("training", "teacher_model_revision"), ("training", "teacher_revision"), "TRL"),
+    Rename(("training", "kd_ratio"), ("training", "kd_coef"), "MiniLLM's code"),
+    Rename(("training", "lambda"), ("training", "lmbda"), "the field"),
+    Rename(("training", "length_norm"), ("training", "length_normalization"), "MiniLLM's code"),
+    Rename(("training", "single_step_reg"), ("training", "single_step_decomposition"), "MiniLLM's code"),
+    Rename(("training", "max_new_tokens"), ("training", "max_completion_length"), "transformers"),
     Rename(("wandb", "run_name"), ("wandb", "name"), "wandb"),
     *verl.RENAMES,
 )
@@ -114,6 +121,11 @@ REMOVED = (
     Removed(("training", "local_rank"), "leave it out: the launcher sets it"),
     Removed(("training", "parallelism_config"), "leave it out: a YAML file cannot hold it"),
     *PPO_REMOVED,
+    Removed(("training", "teacher_model_init_kwargs"), "write teacher_torch_dtype and teacher_revision"),
+    Removed(
+        ("training", "seq_kd"),
+        "have the teacher write the completions first, and train on them: algorithm: sft, or gkd with lmbda: 0.0",
+    ),
     Removed(("model", "device_map"), "leave it out: the launcher places the model"),
     Removed(("model", "freeze_vision_tower"), _VISION),
     Removed(

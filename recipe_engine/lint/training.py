@@ -56,6 +56,8 @@ FOREIGN_ALGORITHMS = {
     "rpo": "RPO is not supported; dpo with loss_type: [sigmoid, sft] is close to it",
     "rm": "a reward model is algorithm: reward_model here",
     "prm": "a process reward model is algorithm: process_reward here",
+    "kd": "knowledge distillation is distill here (on the data's completions), gkd or minillm (on the student's own)",
+    "distillation": "TRL's on-policy distillation is gkd with lmbda: 1.0 here; on the data's completions it is distill",
     "pt": "pre-training on plain text is called cpt here",
 }
 

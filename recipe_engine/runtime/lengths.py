@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from recipe_engine.algorithms import algorithm
 from recipe_engine.algorithms.grpo import prompt_limit_of
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.recipe.data import OverlongRows, RowShape
@@ -42,8 +43,9 @@ Fit = Callable[[Row], Fitted]
 def limits_of(run: CompiledRun, shape: RowShape) -> Limits:
     """The limits that apply to rows of a shape."""
     overlong = run.data.overlong_rows or "drop"
-    if shape == "prompt":
-        return Limits(None, prompt_limit_of(run.data, run.arguments["max_completion_length"]), overlong)
+    if algorithm(run.algorithm).sampling != "none":
+        row = None if shape == "prompt" else run.data.max_length
+        return Limits(row, prompt_limit_of(run.data, run.arguments["max_completion_length"]), overlong)
     if run.arguments.get("packing") and run.data.overlong_rows is None:
         splits = run.arguments.get("packing_strategy") in {"bfd_split", "wrapped"}
         return Limits(None if splits else run.data.max_length, run.data.max_prompt_length, overlong)

@@ -83,6 +83,7 @@ def prepare(
         dataset, count = _prepare_one(run, entry, tokenizer, folder / f"{number}.arrow", prompts)
         datasets.append(dataset)
         counts.append(count)
+    _demand_one_kind(counts)
     datasets, held_out = parted(run, datasets) if holding_out else (datasets, None)
     for index, (entry, count) in enumerate(zip(entries, counts, strict=True)):
         datasets[index] = weighted(run, entry, datasets[index])
@@ -92,6 +93,13 @@ def prepare(
         if count.used == 0:
             raise RunError(f"no row of {entry.name} is left: {describe(count)}", hint="raise its weight")
     return Prepared(mixed(run, entries, datasets), held_out, counts, tuple(prompts.columns))
+
+
+def _demand_one_kind(counts: list[DatasetCounts]) -> None:
+    """Rows that are sampled from travel as text and others as tokens: no batch can hold both."""
+    if len({count.shape == "prompt" for count in counts}) > 1:
+        hint = "give all of them a completion_column, or write format: prompt in each entry"
+        raise RunError("some rows are prompts alone and others have completions, which cannot be mixed", hint)
 
 
 @dataclass(slots=True)

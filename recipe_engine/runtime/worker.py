@@ -78,6 +78,7 @@ def train(run: CompiledRun) -> Any:
         if "wandb" in arguments.report_to:
             start_wandb(run, say)
     arguments.model_init_kwargs = loading.model_arguments(run, say)
+    further = _class(chosen.before_loading)(run, tokenizer, data, say) if chosen.before_loading else {}
     on_cpu_in_4bit = run.model.load_in_4bit and run.gpus == 0
     try:
         with loading.gradients_kept_in_4bit() if on_cpu_in_4bit else nullcontext():
@@ -92,6 +93,7 @@ def train(run: CompiledRun) -> Any:
                 callbacks=[MetricsFile(run_dir / "metrics.jsonl"), Progress(), CheckpointUpload(run, say)],
                 **({"reward_funcs": scorers} if chosen.reward_driven else {}),
                 **({"settings": settings} if settings is not None else {}),
+                **further,
             )
     except (ValueError, NotImplementedError, ImportError, OSError) as error:
         # What the trainer, the model or a package for it says to the user: a setting that does not go with another.

@@ -20,7 +20,7 @@ RECIPES = sorted(ROOT.glob("recipes/**/*.yaml"))
 # What the config works out in __post_init__, from other arguments or the device, where it is not given.
 WORKED_OUT = {
     *("activation_checkpointing", "do_eval", "eval_steps", "steps_per_generation", "generation_batch_size"),
-    *("dataloader_pin_memory", "pad_to_multiple_of"),
+    *("dataloader_pin_memory", "pad_to_multiple_of", "num_generations_eval"),
 }
 
 

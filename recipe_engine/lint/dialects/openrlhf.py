@@ -1,4 +1,4 @@
-"""OpenRLHF's flags (its commands train_sft, train_dpo and train_kto), as keys of a recipe."""
+"""OpenRLHF's flags (its commands train_sft, train_dpo, train_kto and train_kd), as keys of a recipe."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ _AT_THE_ROOT = {
     **_IN_DATA,
     **{
         name: f"write it in the block training: training.{name}"
-        for name in ("ref_offload", "nll_loss_coef", "label_smoothing")
+        for name in ("ref_offload", "nll_loss_coef", "label_smoothing", "teacher_model", "teacher_offload", "kd_coef")
     },
 }
 

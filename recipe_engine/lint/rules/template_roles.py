@@ -50,6 +50,6 @@ def check(context: Context) -> Iterator[Finding]:
     elif data.assistant_prompt and not data.user_prompt:
         hint = 'write the prompt as user_prompt, such as user_prompt: "{prompt}"'
         yield Finding(("data", "assistant_prompt"), "assistant_prompt without user_prompt", hint=hint, at_key=True)
-    elif data.user_prompt and not data.assistant_prompt:
+    elif data.user_prompt and not data.assistant_prompt and "prompt" not in algorithm.shapes:
         hint = 'write the response as assistant_prompt, such as assistant_prompt: "{completion}"'
         yield Finding(("data", "user_prompt"), "user_prompt without assistant_prompt", hint=hint, at_key=True)

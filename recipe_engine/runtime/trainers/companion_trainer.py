@@ -168,6 +168,17 @@ class CompanionTrainer(RolloutTrainer):
             loss = 0.0 * loss
         return loss, both.said[:, -width:].float(), both.outputs
 
+    def demanded_scores(self) -> Tensor:
+        """The scores of the round on any process, (N,). Raises ``RunError`` where a completion was given none."""
+        scores = self.scores()
+        if scores.isnan().any():
+            raise RunError(
+                f"{int(scores.isnan().sum())} completions of the round have no score from any reward, and each token "
+                "needs one here",
+                hint="where a reward drops completions, have it score them: malformed: null_text, or on_error: 0.0",
+            )
+        return scores
+
     def reduced(self, *values: Tensor) -> list[float]:
         """Sums of scalars over all processes."""
         totals: list[float] = self.total(torch.stack([value.detach().double() for value in values])).tolist()

@@ -40,7 +40,7 @@ class PPOTrainer(CompanionTrainer):
     def sample(self, rows: list[dict[str, str]]) -> Batch:
         batch = super().sample(rows)
         mask = self.loss_mask(batch)
-        scores = self.local(self.scores()) - self._missing_end(batch)
+        scores = self.local(self.demanded_scores()) - self._missing_end(batch)
         values = self.companion_says(batch) * mask
         penalty = self.penalty(batch)
         rewards = token_rewards(scores, penalty, mask)

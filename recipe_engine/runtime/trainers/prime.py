@@ -52,7 +52,8 @@ class PRIMETrainer(CompanionTrainer):
 
     def _calculate_rewards(self, *args: Any) -> Any:
         rewards = super()._calculate_rewards(*args)
-        low, high = float(self.scores().min()), float(self.scores().max())
+        accuracy = self.demanded_scores()
+        low, high = float(accuracy.min()), float(accuracy.max())
         if low < 0 or high > 1:
             raise RunError(
                 f"prime needs an accuracy from 0 to 1, and the rewards sum up to {low if low < 0 else high:g}",

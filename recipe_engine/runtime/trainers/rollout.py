@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from trl import GRPOTrainer
 
-from recipe_engine.algorithms.rollout import RolloutSettings, kl_type_of
+from recipe_engine.algorithms.rollout import EvaluationSampling, kl_type_of
 from recipe_engine.recipe.thinking import ThinkingBlock
 from recipe_engine.runtime.answers import answers
 from recipe_engine.runtime.reward_rows import unpack
@@ -42,8 +42,8 @@ class RolloutTrainer(GRPOTrainer):
     num_generations: int
     _metrics: Any
 
-    def __init__(self, *args: Any, settings: RolloutSettings, **others: Any) -> None:
-        self.settings = settings
+    def __init__(self, *args: Any, settings: EvaluationSampling, **others: Any) -> None:
+        self.settings: Any = settings
         self.rewards: Tensor
         """Rewards of the round at hand, (N, F): of each completion on any process, by each function; before weights."""
         super().__init__(*args, **others)
