@@ -69,7 +69,7 @@ def _listing(document: dict[str, Any], name: str) -> Iterator[str]:
         yield f"# {title}"
         for key in members:
             described = _resolved(document, properties[key])
-            default = "" if key == "algorithm" else f" = {json.dumps(described['default'], ensure_ascii=False)}"
+            default = f" = {json.dumps(described['default'], ensure_ascii=False)}" if "default" in described else ""
             yield f"{key}: {_type(described)}{default}"
             yield f"    {_short(described['description'])}"
 

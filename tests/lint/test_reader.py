@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -403,14 +404,12 @@ def test_a_setting_of_another_algorithm_is_an_error(tmp_path: Path) -> None:
     assert (where, hint) == ("label_smoothing", "remove it")
     assert message == "`label_smoothing` is a setting of dpo, simpo, cpo, reward_model; sft does not take it"
     _, message, _ = found_in(tmp_path, "training: {algorithm: dpo, temperature: 1.0}", "R208")
-    assert message.startswith("`temperature` is a setting of grpo, ")
-    assert message.endswith("; dpo does not take it")
+    assert re.fullmatch(r"`temperature` is a setting of .*grpo, .*; dpo does not take it", message)
 
 
 def test_an_argument_of_another_trl_config_is_an_error(tmp_path: Path) -> None:
     _, message, _ = found_in(tmp_path, "training: {use_vllm: true}", "R208")
-    assert message.startswith("`use_vllm` is a setting of grpo, ")
-    assert message.endswith("; sft does not take it")
+    assert re.fullmatch(r"`use_vllm` is a setting of .*grpo, .*; sft does not take it", message)
 
 
 @pytest.mark.parametrize("name", ["dpo", "sft", "cpt"])

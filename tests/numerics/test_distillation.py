@@ -268,7 +268,7 @@ class TestOnlineDpo:
         def given(self: Any, inputs: Any, *_: Any) -> Tensor:
             return TestOnlineDpo.SCORES.unsqueeze(1)
 
-        monkeypatch.setattr("recipe_engine.runtime.trainers.grpo.RewardedGRPOTrainer._calculate_rewards", given)
+        monkeypatch.setattr("trl.GRPOTrainer._calculate_rewards", given)
         training = {**SAMPLING, "per_device_train_batch_size": 16, "num_generations": 4, "beta": 0.3, **settings}
         rewards = [{"type": "length", "max": 2, "slope": 60}]
         return make_trainer("online_dpo", PROMPTS, training=training, data=ROOM, rewards=rewards)
