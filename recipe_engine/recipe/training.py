@@ -13,7 +13,7 @@ class TrainingBlock(Block):
     """What to train by, where the result goes, and the settings of the algorithm."""
 
     algorithm: str
-    """``sft``, ``cpt``, ``dpo``, ``grpo`` or ``gspo``."""
+    """What to train by: ``sft``, ``dpo``, ``grpo``, ... See docs/algorithms/."""
     output_dir: Annotated[str, Field(min_length=1)] | None = None
     """Folder of the trained model and its checkpoints. Default ``models/<run_name>``."""
     run_name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
