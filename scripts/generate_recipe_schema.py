@@ -78,6 +78,7 @@ def recipe_schema() -> Schema:
     definitions |= {name: block for name, block in blocks.items() if name in REQUIRED_BLOCKS}
     definitions |= {f"training_{name}": training for name, training in trainings.items()}
     definitions |= {"training_any": any_training}
+    definitions["training_shared"] = _shared([*trainings.values(), any_training])
     definitions |= {f"reward_{name}": _block(model, definitions) for name, model in REWARDS.items()}
     for model_name in REQUIRED_BLOCKS[:2]:
         definitions[model_name].pop("required")
@@ -261,6 +262,23 @@ def _any_of_them(trainings: list[Schema]) -> Schema:
         distinct = [one for index, one in enumerate(variants) if one not in variants[:index]]
         properties[key] = distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
     return {"properties": properties, "additionalProperties": False}
+
+
+def _shared(trainings: list[Schema]) -> Schema:
+    """Take what several blocks say alike of a key out of them, and leave a reference: the file has one copy."""
+    properties: dict[str, Schema] = {}
+    for key in dict.fromkeys(key for training in trainings for key in training["properties"]):
+        holders = [training["properties"] for training in trainings if key in training["properties"]]
+        variants = [holder[key] for holder in holders if "$ref" not in holder[key]]
+        repeated = [one for index, one in enumerate(variants) if one in variants[:index]]
+        distinct = [one for index, one in enumerate(repeated) if one not in repeated[:index]]
+        for number, variant in enumerate(distinct, start=1):
+            name = key if number == 1 else f"{key}_{number}"
+            properties[name] = variant
+            for holder in holders:
+                if holder[key] == variant:
+                    holder[key] = {"$ref": f"#/definitions/training_shared/properties/{name}"}
+    return {"properties": properties}
 
 
 def _choice(key: str, prefix: str, names: Any, description: str, otherwise: str | None = None) -> Schema:

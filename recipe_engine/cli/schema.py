@@ -54,7 +54,7 @@ def _listing(document: dict[str, Any], name: str) -> Iterator[str]:
     chosen = algorithm(name)
     properties = document["definitions"][f"training_{name}"]["properties"]
     own, shared = list(chosen.settings.model_fields), list(TrainingBlock.model_fields)
-    keys = [key for key, value in properties.items() if "deprecationMessage" not in value]
+    keys = [key for key, value in properties.items() if "deprecationMessage" not in _resolved(document, value)]
     further = [key for key in keys if key not in own and key not in shared]
     inherited = [key for key in further if "TrainingArguments" in properties[key]["$ref"]]
     groups = {
