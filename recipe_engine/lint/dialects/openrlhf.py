@@ -11,6 +11,7 @@ _KEYS = (
     ("rejected_key", "rejected_column"),
     ("prompt_key", "prompt_column"),
     ("output_key", "completion_column"),
+    ("label_key", "label_column"),
 )
 """Flags that name a column, with one meaning everywhere."""
 _DATASETS = ("datasets", "eval_datasets")
@@ -44,7 +45,6 @@ _INPUT = (
     "write prompt_column (the prompt, where the response or a label has a column of its own), messages_column (whole "
     "conversations) or text_column (plain text) in the entry of data.datasets"
 )
-_LABEL = "write label_column in the entry of data.datasets, under an algorithm whose rows have labels"
 _TEMPLATE = (
     "its {} is the column of input_key. For chat messages write data.user_prompt: '{COLUMN}', with more text around it "
     "if you like, and data.assistant_prompt: '{COLUMN}'; for text that no chat template renders, such as 'User: {}', "
@@ -95,7 +95,6 @@ _IN_DATA = {
     "input_template": _TEMPLATE,
     "max_samples": _MAX_SAMPLES,
     "input_key": _INPUT,
-    "label_key": _LABEL,
     **{key: f"write {column} in the entry of data.datasets" for key, column in _KEYS},
 }
 
@@ -127,7 +126,7 @@ REMOVED = (
     *(
         Removed(("data", datasets, EACH, key), instead)
         for datasets in _DATASETS
-        for key, instead in (("input_key", _INPUT), ("label_key", _LABEL), ("input_template", _TEMPLATE))
+        for key, instead in (("input_key", _INPUT), ("input_template", _TEMPLATE))
     ),
     *(Removed((name,), instead) for name, instead in _AT_THE_ROOT.items()),
 )

@@ -96,7 +96,6 @@ def test_a_list_of_another_shape_is_left_to_the_readers_own_error(text: str, tmp
         ("data: {max_samples: 5}", "max_samples", "each entry"),
         ("data: {input_template: 'User: {}'}", "input_template", "data.user_prompt"),
         ("data: {datasets: [{name: a/b, input_key: q}]}", "input_key", "prompt_column"),
-        ("data: {datasets: [{name: a/b, label_key: s}]}", "label_key", "label_column"),
         ("max_len: 2048", "max_len", "write data.max_length"),
         ("ref_offload: true", "ref_offload", "training.ref_offload"),
     ],
