@@ -1,0 +1,28 @@
+"""``recipe resume``: go on with a run, exactly as it was compiled."""
+
+from __future__ import annotations
+
+import typer
+
+from recipe_engine.cli.common import fail
+from recipe_engine.cli.jobs import RunName, status_of_run
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(resume)
+
+
+def resume(
+    run: str = RunName,
+    nohup: bool = typer.Option(False, "--nohup", help="Run in the background; the shell may be closed."),
+) -> None:
+    """Go on with a run from its newest whole checkpoint, exactly as it was compiled."""
+    from recipe_engine.cli.train import start
+
+    found = status_of_run(run)
+    if found.state in {"running", "done"}:
+        fail("T514", f"{run} cannot be resumed: it is {found.state}")
+    kept = sorted((found.folder / "run/recipe").glob("*"))
+    texts = {path.name.partition("-")[2]: path.read_text(encoding="utf-8") for path in kept}
+    start(found.run.model_copy(update={"resume": "auto", "checkpoint": None}), texts, overwrite=False, nohup=nohup)

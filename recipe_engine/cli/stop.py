@@ -1,0 +1,41 @@
+"""``recipe stop``: end a run's step, save, and stop it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import typer
+
+from recipe_engine.cli.common import fail
+from recipe_engine.cli.jobs import RunName, status_of_run
+from recipe_engine.cli.output import write
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(stop)
+
+
+def stop(
+    run: str = RunName,
+    now: bool = typer.Option(False, "--now", help="Do not save first: end every process at once."),
+) -> None:
+    """Stop a run: it ends its step and saves a checkpoint, from which `recipe resume` goes on."""
+    found = status_of_run(run)
+    if found.state != "running":
+        fail("T514", f"{run} is not running: {found.state}")
+    if not found.pid:
+        fail("T514", f"the process of {run} is not known: it does not lie on this machine")
+    numbers = (signal.SIGTERM, signal.SIGTERM) if now else (signal.SIGTERM,)
+    try:
+        for number in numbers:
+            os.kill(found.pid, number)
+            time.sleep(0.2 if now else 0)
+    except ProcessLookupError:
+        fail("T514", f"process {found.pid} of {run} is on another machine, or has just ended")
+    from recipe_engine.launch.runs import wait as wait_for
+
+    ended = wait_for(found.folder)
+    write(f"{run}: {ended.state}; " + (f"saved {ended.checkpoint.name}" if ended.checkpoint else "no checkpoint"))
