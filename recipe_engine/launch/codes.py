@@ -117,8 +117,9 @@ Passes:
 
 The output folder holds an unfinished run, which would be gone on with, and the recipe is not the one that run was
 started with: another model, other data, another batch. What comes out would be neither run. Changes of what a run is
-watched and kept by (logging, saving, evaluation, tracking) are always allowed, and those of the learning rate, the
-schedule and the like are allowed and said.
+watched and kept by (logging, saving, evaluation, tracking) are always allowed, and those of the schedule, of sampling
+and the like are allowed and said. The learning rate and other settings of the optimizer come with the checkpoint, so
+that a change of them cannot be had.
 
 Fails:
     $ recipe train --config sft.yaml --num-gpus 1 data.max_length=1024   # after a start without the override

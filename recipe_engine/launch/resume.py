@@ -14,7 +14,7 @@ from recipe_engine.launch.command import COMPILED
 from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.paths import shorten
 
-Verdict = Literal["harmless", "said", "refused"]
+Verdict = Literal["harmless", "said", "refused", "fixed"]
 
 _HARMLESS = re.compile(
     r"(wandb|s3)\..*|run_name|recipe_(file|folder)|engine|resume.*|checkpoint|allow_.*|data\.dataset_num_proc"
@@ -25,10 +25,12 @@ _HARMLESS = re.compile(
 """Settings by which a run is watched and kept."""
 _SAID = re.compile(
     r"gpus|processes|launch\..*|data\.eval_.*"
-    r"|training\.((critic_)?learning_rate|lr_scheduler_.*|warmup_steps|weight_decay|max_steps|num_train_epochs|max_grad_norm"
+    r"|training\.(lr_scheduler_.*|warmup_steps|max_steps|num_train_epochs|max_grad_norm"
     r"|beta|epsilon.*|temperature|top_[pk]|min_p|entropy_coef.*|.*_checkpointing.*|bf16|tf32|use_cpu|deepspeed|ddp_.*)"
 )
 """Settings that may change on the way, and change what comes after."""
+_FIXED = re.compile(r"training\.((\w+_)?learning_rate|weight_decay|adam_.*|optim|optim_.*)")
+"""Settings that a checkpoint brings along with the optimizer's state: others would be read by nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Change:
     def verdict(self) -> Verdict:
         if _HARMLESS.fullmatch(self.name):
             return "harmless"
+        if _FIXED.fullmatch(self.name):
+            return "fixed"
         return "said" if _SAID.fullmatch(self.name) else "refused"
 
     def __str__(self) -> str:
@@ -83,6 +87,14 @@ def resumption(run: CompiledRun) -> Resumption | None:
             "choose another output_dir; or allow it with training.resume_changes: "
             f"[{', '.join(change.name for change in refused)}]; or begin anew with training.resume=never and "
             "training.overwrite_output_dir=true",
+        )
+    fixed = [change for change in changes if change.verdict == "fixed"]
+    if fixed:
+        raise LaunchError(
+            "T512",
+            f"{shorten(str(newest))} brings along the settings of its optimizer, and the recipe has others:"
+            + "".join(f"\n    {change}" for change in fixed),
+            "write them as they were; or begin a run from its weights: model.base_model_name, and another output_dir",
         )
     return Resumption(run.model_copy(update={"checkpoint": str(newest)}), changes)
 

@@ -25,7 +25,7 @@ class TrainingBlock(Block):
     ``never``: begin from the start; or the path of a checkpoint to go on from."""
     resume_changes: list[str] = []
     """Settings, such as ``data.max_length``, that may differ from those an unfinished run was started with. Those by
-    which a run is only watched (logging, saving, evaluation) always may, and a change of the learning rate and its like
-    is said."""
+    which a run is only watched (logging, saving, evaluation) always may, a change of the schedule or of sampling is
+    said, and those of the optimizer, such as ``learning_rate``, come with the checkpoint."""
     deepspeed_config: str | None = None
     """DeepSpeed configuration file (JSON). Its path counts from the folder the command is started in."""

@@ -63,8 +63,13 @@ def _round_file(checkpoint: Path, process: int) -> Path:
 def _save_round(trainer: Any, checkpoint: Path) -> None:
     """Keep the round of samples that is being trained on, which TRL would draw anew: with other weights."""
     if getattr(trainer, "_buffered_inputs", None) is not None and not trainer.args.save_only_model:
-        state = {"step": trainer._step, "inputs": trainer._buffered_inputs}
+        state = {"step": trainer._step, "inputs": trainer._buffered_inputs, "made_for": _made_for(trainer)}
         torch.save(state, _round_file(checkpoint, trainer.args.process_index))
+
+
+def _made_for(trainer: Any) -> list[int]:
+    """What a round fits: the number of processes that share it, and whether it holds a reference model's view."""
+    return [trainer.args.world_size, int(trainer.beta != 0)]
 
 
 class RoundRestored(TrainerCallback):
@@ -79,8 +84,11 @@ class RoundRestored(TrainerCallback):
         if self.checkpoint is None or not hasattr(self.trainer, "_buffered_inputs"):
             return
         file = _round_file(Path(self.checkpoint), args.process_index)
-        if not file.is_file():
-            self.say(f"resume: {self.checkpoint} holds no round of samples; a new one is drawn")
-            return
-        kept = torch.load(file, map_location=args.device, weights_only=True)
-        self.trainer._step, self.trainer._buffered_inputs = kept["step"], kept["inputs"]
+        kept = torch.load(file, map_location=args.device, weights_only=True) if file.is_file() else None
+        fits = torch.tensor(kept is not None and kept["made_for"] == _made_for(self.trainer), device=args.device)
+        # One process that draws anew while another does not would wait for it forever.
+        agreed = bool(self.trainer.accelerator.gather(fits.unsqueeze(0)).all())
+        if agreed and kept is not None:
+            self.trainer._step, self.trainer._buffered_inputs = kept["step"], kept["inputs"]
+        else:
+            self.say("resume: the checkpoint holds no round of samples that fits this run; a new one is drawn")

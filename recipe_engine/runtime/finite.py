@@ -9,17 +9,21 @@ from recipe_engine.runtime.errors import RunError
 
 
 def demand_finite_loss(trainer: Any) -> None:
-    """Have a trainer raise ``RunError`` for a loss that is NaN or infinite, instead of training on it."""
-    step = trainer.training_step
+    """Have a trainer raise ``RunError`` for a loss that is NaN or infinite, instead of training on it.
+
+    It is looked at as it is computed: DeepSpeed changes the weights within the backward pass.
+    """
+    compute = trainer.compute_loss
 
     def checked(*arguments: Any, **keywords: Any) -> Any:
-        loss = step(*arguments, **keywords)
-        if not math.isfinite(float(loss)):
+        found = compute(*arguments, **keywords)
+        loss = float((found[0] if isinstance(found, tuple) else found).detach())
+        if trainer.model.training and not math.isfinite(loss):
             raise RunError(
-                f"the loss is {float(loss)} in step {trainer.state.global_step + 1}; no weight was changed by it",
+                f"the loss is {loss} in step {trainer.state.global_step + 1}; no weight was changed by it",
                 hint="lower training.learning_rate or max_grad_norm, or write bf16 in place of fp16, and start again: "
                 "it goes on from its newest checkpoint",
             )
-        return loss
+        return found
 
-    trainer.training_step = checked
+    trainer.compute_loss = checked

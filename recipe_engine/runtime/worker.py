@@ -102,9 +102,6 @@ def train(run: CompiledRun) -> Any:
         trainer.remove_callback(shown_by_default)
     if "prompt" in chosen.shapes:
         trainer.columns = data.columns
-        if run.thinking is not None and run.thinking.begin_completion and not hasattr(trainer, "thinking"):
-            hint = "thinking.begin_completion: false"
-            raise RunError(f"{run.algorithm}: prompts cannot be made to end with {run.thinking.open!r} here", hint)
         trainer.thinking = run.thinking
         trainer.prompt_limit = prompt_limit_of(run.data, run.arguments["max_completion_length"])
         trainer.prompt_cut = "left" if run.data.overlong_rows == "left" else "right"

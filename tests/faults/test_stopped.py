@@ -159,9 +159,9 @@ class TestAChangedRecipe:
         assert code == 0, said
         assert "changed  data.max_length: 512 -> 128" in said
 
-    def test_a_changed_learning_rate_is_said(self, stopped: Path) -> None:
-        said = run_to_end(stopped, "training.learning_rate=5e-4")
-        assert "changed  training.learning_rate: 0.001 -> 0.0005" in said
+    def test_a_changed_schedule_is_said(self, stopped: Path) -> None:
+        said = run_to_end(stopped, "training.lr_scheduler_type=constant")
+        assert "changed  training.lr_scheduler_type: None -> 'constant'" in said
 
     def test_it_can_begin_anew(self, stopped: Path) -> None:
         code, said = finished(start(stopped, "training.resume=never"))
@@ -169,6 +169,16 @@ class TestAChangedRecipe:
         assert "holds an earlier run" in said
         said = run_to_end(stopped, "training.resume=never", "training.overwrite_output_dir=true")
         assert "going on from" not in said
+
+
+def test_a_round_of_samples_is_drawn_anew_for_another_number_of_processes(tmp_path: Path) -> None:
+    file = recipe(tmp_path, "grpo", **ROUNDS)
+    process = start(file)
+    wait_until(process, lambda: steps_logged(tmp_path / "models/run") >= 5)
+    process.send_signal(signal.SIGTERM)
+    finished(process)
+    said = run_to_end(file, "launch.cpu_processes=2", "training.per_device_train_batch_size=4")
+    assert "a new one is drawn" in said
 
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class TestAuto:
         assert found is not None
         assert found.changes == ()
 
-    @pytest.mark.parametrize("override", ["training.learning_rate=1e-6", "training.max_steps=9"])
+    @pytest.mark.parametrize("override", ["training.warmup_steps=3", "training.max_steps=9"])
     def test_what_changes_the_rest_of_the_run_is_said(self, started: CompiledRun, override: str) -> None:
         found = resumption(compiled(SFT, override))
         assert found is not None
@@ -113,6 +113,13 @@ class TestAuto:
         found = resumption(compiled(SFT, override, f"training.resume_changes=[{name}]"))
         assert found is not None
         assert [change.name for change in found.changes] == [name]
+
+    @pytest.mark.parametrize("name", ["training.learning_rate", "training.weight_decay", "training.adam_beta2"])
+    def test_what_the_checkpoint_brings_along_cannot_change(self, started: CompiledRun, name: str) -> None:
+        for overrides in ([f"{name}=0.5"], [f"{name}=0.5", f"training.resume_changes=[{name}]"]):
+            with pytest.raises(LaunchError, match="the settings of its optimizer") as caught:
+                resumption(compiled(SFT, *overrides))
+            assert f"{name}:" in caught.value.message
 
     def test_another_algorithm_is_refused(self, started: CompiledRun) -> None:
         with pytest.raises(LaunchError, match="algorithm: 'sft' -> 'grpo'"):

@@ -27,6 +27,7 @@ def load_critic(policy: str, settings: Any, model_arguments: dict[str, Any], tok
     arguments = dict(model_arguments)
     if source is not None:
         arguments.pop("revision", None)  # of the policy
+        arguments["trust_remote_code"] = False  # which was allowed for the policy's repository, at its revision
         _demand_tokenizer(source, tokenizer)
     path = source or policy
     with _quiet():  # what is missing is looked at below

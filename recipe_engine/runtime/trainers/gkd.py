@@ -17,8 +17,6 @@ from recipe_engine.runtime.trainers.token_losses import DIVERGENCE_MEASURES, div
 class GKDTrainer(SampledDistillation):
     """Each round is sampled from the student with probability lambda, and else taken from the data (algorithm 1)."""
 
-    _sampling = True
-
     def __init__(self, *arguments: Any, settings: GkdSettings, **keywords: Any) -> None:
         super().__init__(*arguments, settings=settings, **keywords)
         self.loss_of_token = divergence_loss(settings.beta, settings.kd_temperature, settings.sft_coef)

@@ -114,14 +114,14 @@ class PPOTrainer(CompanionTrainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
-        if self.args.should_save:
+        if self.args.should_save and self.kl_control.target is not None:
             folder = os.path.join(self._get_output_dir(trial=trial), f"checkpoint-{self.state.global_step}")
             with open(os.path.join(folder, KL_STATE), "w", encoding="utf-8") as stream:
                 json.dump({"coefficient": self.kl_control.coefficient}, stream)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
-        if checkpoint is not None:
+        if checkpoint is not None and self.kl_control.target is not None:
             with open(os.path.join(checkpoint, KL_STATE), encoding="utf-8") as stream:
                 self.kl_control.coefficient = json.load(stream)["coefficient"]
             self.beta = self.kl_control.coefficient

@@ -13,6 +13,7 @@ from recipe_engine.algorithms.gkd import GkdSettings
 from recipe_engine.algorithms.minillm import MinillmSettings
 from recipe_engine.runtime.reward_rows import pack
 from recipe_engine.runtime.teacher import TeacherSource
+from recipe_engine.runtime.thoughts import thought_opener
 from recipe_engine.runtime.tokenize import IGNORED
 from recipe_engine.runtime.trainers.rollout import RolloutTrainer
 from recipe_engine.runtime.trainers.taught import Taught
@@ -34,6 +35,8 @@ _OF_REWARDS = (
 class SampledDistillation(Taught, RolloutTrainer):
     """Rounds of sampling, from prompts, or from rows of a prompt and a completion that are tokenized already."""
 
+    _sampling = True
+    """Whether the round at hand is sampled, and not taken from the data."""
     _given: list[tuple[list[int], list[int]]] | None = None
     """Prompt and completion of each row of the round at hand, where rows have both."""
 
@@ -75,7 +78,11 @@ class SampledDistillation(Taught, RolloutTrainer):
     def _tokenize_prompts(self, prompts: list[Any]) -> Any:
         if self._given is None:
             return super()._tokenize_prompts(prompts)
-        return [prompt for prompt, _ in self._given], None, {}
+        prompts = [list(prompt) for prompt, _ in self._given]
+        if self._sampling:  # the completions of the data begin with the tag themselves
+            opening = thought_opener(self.thinking, self.processing_class)
+            prompts = [self._opened(prompt, opening) for prompt in prompts]
+        return prompts, None, {}
 
     def share_of_step(self, total_of_round: Tensor) -> Tensor:
         """What a sum over this micro-batch is divided by to be its part of the mean over one optimizer step.
