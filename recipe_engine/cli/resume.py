@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from recipe_engine.cli.common import fail
@@ -23,6 +25,9 @@ def resume(
     found = status_of_run(run)
     if found.state in {"running", "done"}:
         fail("T514", f"{run} cannot be resumed: it is {found.state}")
+    if os.path.realpath(found.run.output_dir) != os.path.realpath(found.folder):
+        hint = "move it back, or start its recipe with training.output_dir and training.resume naming what is here"
+        fail("T514", f"{run} was moved: it was made in {found.run.output_dir}", hint)
     kept = sorted((found.folder / "run/recipe").glob("*"))
     texts = {path.name.partition("-")[2]: path.read_text(encoding="utf-8") for path in kept}
     start(found.run.model_copy(update={"resume": "auto", "checkpoint": None}), texts, overwrite=False, nohup=nohup)

@@ -28,18 +28,20 @@ def status(
     """List the runs under models/: state, step, loss, pace, time left, memory, newest whole checkpoint."""
     from recipe_engine.launch.runs import runs_under
 
-    found = runs_under(folder)
+    found, wrong = runs_under(folder)
     if as_json:
         import json
 
         write(json.dumps([_as_data(one) for one in found], indent=1, ensure_ascii=False))
-    elif not found:
+    elif not found and not wrong:
         write(f"no run under {folder}")
-    else:
+    elif found:
         rows = [_COLUMNS, *(_row(one) for one in found)]
         widths = [max(len(row[index]) for row in rows) for index in range(len(_COLUMNS))]
         for row in rows:
             write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for error in wrong:
+        write(f"error[{error.code}]: {error.message}", err=True)
 
 
 def _row(one: RunStatus) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 
 import typer
 
@@ -26,16 +27,18 @@ def stop(
     found = status_of_run(run)
     if found.state != "running":
         fail("T514", f"{run} is not running: {found.state}")
-    if not found.pid:
-        fail("T514", f"the process of {run} is not known: it does not lie on this machine")
-    numbers = (signal.SIGTERM, signal.SIGTERM) if now else (signal.SIGTERM,)
-    try:
-        for number in numbers:
-            os.kill(found.pid, number)
-            time.sleep(0.2 if now else 0)
-    except ProcessLookupError:
-        fail("T514", f"process {found.pid} of {run} is on another machine, or has just ended")
+    from recipe_engine.launch.group import processes_of
     from recipe_engine.launch.runs import wait as wait_for
+
+    processes = processes_of(found.pid, found.folder)
+    if not processes:
+        hint = "stop it there; or it has just ended: see `recipe status`"
+        fail("T514", f"no process of {run} is on this machine", hint)
+    for number in (signal.SIGTERM, signal.SIGTERM) if now else (signal.SIGTERM,):
+        for pid in processes:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        time.sleep(0.2 if now else 0)
 
     ended = wait_for(found.folder)
     write(f"{run}: {ended.state}; " + (f"saved {ended.checkpoint.name}" if ended.checkpoint else "no checkpoint"))

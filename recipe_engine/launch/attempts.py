@@ -43,7 +43,7 @@ def attempts(run_dir: Path) -> list[Attempt]:
     """The starts of a run, the oldest first, each with ``ended`` and ``code`` where its end is known."""
     found: list[Attempt] = []
     try:
-        lines = (run_dir / FILE).read_text(encoding="utf-8").splitlines()
+        lines = (run_dir / FILE).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return found
     for line in lines:
@@ -51,10 +51,12 @@ def attempts(run_dir: Path) -> list[Attempt]:
             entry = json.loads(line)
         except ValueError:
             continue  # the last line of a machine that lost its power
-        if entry["event"] == "start":
+        if not isinstance(entry, dict):
+            continue
+        if entry.get("event") == "start" and "log" in entry:
             found.append(entry)
-        elif found:
-            found[-1] |= {"ended": entry["time"], "code": entry["code"]}
+        elif entry.get("event") == "end" and found:
+            found[-1] |= {"ended": entry.get("time"), "code": entry.get("code")}
     return found
 
 

@@ -58,6 +58,30 @@ def _ranks(mark: str) -> Iterator[tuple[int, int]]:
             yield pid, int(status.partition("PPid:")[2].split()[0])
 
 
+def processes_of(launcher: int | None, output: Path) -> list[int]:
+    """The process to signal for a run to stop: its launcher; where that was killed, the workers that it left.
+
+    A number alone is no proof, for the system gives numbers again: the process must be one of this engine's.
+    """
+    if not Path("/proc/self").exists():  # no Linux
+        return [launcher] if launcher else []
+    found = dict(_engine_processes())
+    if launcher in found:
+        return [launcher]
+    mine = str(output.absolute() / "run")
+    return [pid for pid, arguments in found.items() if any(part.startswith(mine) for part in arguments)]
+
+
+def _engine_processes() -> Iterator[tuple[int, list[str]]]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (folder / "cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
+        except OSError:
+            continue
+        if any("recipe" in part for part in arguments[:4]):
+            yield int(folder.name), arguments
+
+
 def end_with_parent() -> None:
     """Have the system send SIGTERM to this process when the one that started it dies, by SIGKILL for example.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 from recipe_engine.checkpoints import MARKER, is_whole, newest_whole
 from recipe_engine.compiled import FINISHED, CompiledRun
+from recipe_engine.launch import inputs
 from recipe_engine.launch.command import COMPILED
 from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.paths import shorten
@@ -77,7 +79,8 @@ def resumption(run: CompiledRun) -> Resumption | None:
     newest = newest_whole(Path(run.output_dir)) if before else None
     if before is None or newest is None:
         return None
-    changes = tuple(change for change in _changes(before, run) if change.verdict != "harmless")
+    found = [*_changes(before, run), *_changed_inputs(run)]
+    changes = tuple(change for change in found if change.verdict != "harmless")
     refused = [change for change in changes if change.verdict == "refused" and change.name not in run.resume_changes]
     if refused:
         raise LaunchError(
@@ -131,6 +134,17 @@ def _changes(before: CompiledRun, now: CompiledRun) -> Iterator[Change]:
     for name in dict.fromkeys([*old, *new]):
         if old.get(name) != new.get(name):
             yield Change(name, old.get(name), new.get(name))
+
+
+def _changed_inputs(run: CompiledRun) -> Iterator[Change]:
+    """Files that hold something else than when the run was started; named by their paths."""
+    try:
+        before = json.loads(Path(run.run_dir, inputs.FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # of an earlier version
+    for name, digest in inputs.fingerprints(run).items():
+        if name in before and before[name] != digest:
+            yield Change(shorten(name), "what it held at the start", "something else")
 
 
 def _settings(run: CompiledRun) -> Iterator[tuple[str, Any]]:

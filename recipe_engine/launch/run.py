@@ -47,7 +47,9 @@ def run_to_end(run: CompiledRun, log: Path, lock: int, *, to_screen: bool = True
     code = supervise(worker_command(run), worker_environment(run), log if to_screen else None, inherited=(lock,))
     if code != 0 and stopped.is_file():  # a launcher between us and the worker has an exit code of its own
         code = 128 + int(stopped.read_text(encoding="ascii"))
-    if code == 0 and not finished.is_file():  # something, such as a reward that exits, ended the worker early
+    if finished.is_file():
+        code = 0  # a signal that came after the last step
+    elif code == 0:  # something, such as a reward that exits, ended the worker early
         code = EXIT_UNFINISHED
         with log.open("ab") as stream:
             stream.write(b"error: the worker ended early, without a reason, and saved no model\n")

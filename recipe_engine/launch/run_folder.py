@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.diagnostics.redact import redact
-from recipe_engine.launch import attempts, lock
+from recipe_engine.launch import attempts, inputs, lock
 from recipe_engine.launch.command import COMPILED
 from recipe_engine.launch.errors import LaunchError
 
@@ -111,6 +112,7 @@ def _write(run: CompiledRun, texts: Mapping[str, str]) -> Path:
         _clear(Path(run.output_dir))
     compiled = folder / COMPILED
     _write_whole(compiled, run.model_dump_json(indent=1))
+    _write_whole(folder / inputs.FILE, json.dumps(inputs.fingerprints(run), indent=1))
     (folder / "recipe").mkdir(exist_ok=True)
     for index, (name, text) in enumerate(texts.items()):
         label = Path(name).name if not name.startswith("<") else "overrides.txt"
@@ -136,7 +138,11 @@ def _of_earlier_run(output: Path) -> Iterator[Path]:
 def _write_whole(path: Path, text: str) -> None:
     """Write beside and rename, so that a reader sees the old text or the new one, never a part."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
+        try:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        except OSError:
+            os.unlink(stream.name)
+            raise
     os.replace(stream.name, path)

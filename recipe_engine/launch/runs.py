@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,10 +52,17 @@ class RunStatus:
         return (self.max_steps - self.step) * self.seconds_per_step
 
 
-def runs_under(folder: Path) -> list[RunStatus]:
-    """Every run in the folders of ``folder``, the one started last at the end."""
+def runs_under(folder: Path) -> tuple[list[RunStatus], list[LaunchError]]:
+    """Every run in the folders of ``folder``, the one started last at the end; and what is wrong with those that
+    cannot be read."""
     compiled = sorted(folder.glob(f"*/run/{COMPILED}"), key=lambda path: path.stat().st_mtime)
-    return [status_of(path.parents[1]) for path in compiled]
+    found, wrong = [], []
+    for path in compiled:
+        try:
+            found.append(status_of(path.parents[1]))
+        except LaunchError as error:
+            wrong.append(error)
+    return found, wrong
 
 
 def status_of(folder: Path) -> RunStatus:
@@ -126,8 +134,12 @@ def _metrics(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def _pace(lines: list[dict[str, Any]]) -> float | None:
-    """Seconds of a step, over the last lines of one start."""
-    recent = [line for line in lines if "time" in line][-20:]
+    """Seconds of a step, over the last lines. A pause longer than all the rest is a restart: what is before it is left
+    out."""
+    recent = [line for line in lines if isinstance(line.get("time"), float | int)][-20:]
+    gaps = [later["time"] - earlier["time"] for earlier, later in pairwise(recent)]
+    if len(gaps) > 2 and max(gaps) > sum(gaps) / 2:
+        recent = recent[gaps.index(max(gaps)) + 1 :]
     if len(recent) < 2 or recent[-1]["step"] <= recent[0]["step"]:
         return None
     seconds, steps = float(recent[-1]["time"] - recent[0]["time"]), int(recent[-1]["step"] - recent[0]["step"])

@@ -41,6 +41,7 @@ def train_run(compiled: Path) -> int:
     from recipe_engine.compiled import CompiledRun
     from recipe_engine.data.errors import DataError
     from recipe_engine.runtime.errors import RunError, StoppedError
+    from recipe_engine.runtime.secrets import masked
     from recipe_engine.runtime.worker import train
 
     run = CompiledRun.model_validate_json(compiled.read_text(encoding="utf-8"))
@@ -48,7 +49,7 @@ def train_run(compiled: Path) -> int:
         trainer = train(run)
         return _end(0, run, trainer)
     except (RunError, DataError) as error:
-        print(f"error: {error.message}", file=sys.stderr)
+        print(f"error: {masked(error.message, run)}", file=sys.stderr)
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)
         return _end(1, run, error)
@@ -62,8 +63,8 @@ def train_run(compiled: Path) -> int:
     except KeyboardInterrupt as error:
         return _end(EXIT_INTERRUPTED, run, error)
     except Exception as error:  # noqa: BLE001 # the last to see it: said with its traceback, exit code 1
-        traceback.print_exc()
-        first_line = next(iter(str(error).splitlines()), "")
+        print(masked(traceback.format_exc(), run), file=sys.stderr)
+        first_line = next(iter(masked(str(error), run).splitlines()), "")
         print(f"error: {type(error).__name__}: {first_line}", file=sys.stderr)  # what the ending repeats
         return _end(1, run, error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,9 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import rotate_checkpoints
 
 from recipe_engine.checkpoints import STAGING, rename_into_place, seal
+from recipe_engine.runtime.errors import RunError
+
+_LITTLE_SPACE = 1 << 20
 
 
 def save_whole(trainer: Any) -> None:
@@ -32,6 +36,16 @@ def save_whole(trainer: Any) -> None:
         trainer._get_output_dir = lambda trial=None: str(staging)
         try:
             write(model, trial)
+        except Exception as error:
+            if trainer.args.should_save:
+                shutil.rmtree(staging, ignore_errors=True)  # half a checkpoint helps nobody, and fills the disk
+            if shutil.disk_usage(output).free < _LITTLE_SPACE + _size_of(model):
+                raise RunError(
+                    f"the disk of {output} is full: the checkpoint of step {trainer.state.global_step} was not saved",
+                    hint="free some space, or lower training.save_total_limit, and start again: it goes on from "
+                    "its newest checkpoint",
+                ) from error
+            raise
         finally:
             trainer._get_output_dir, trainer.args.save_total_limit = place, limit
         _save_round(trainer, staging / name)
@@ -54,6 +68,11 @@ def save_whole(trainer: Any) -> None:
         trainer.accelerator.wait_for_everyone()
 
     trainer._save_checkpoint = save
+
+
+def _size_of(model: Any) -> int:
+    """Bytes of a model's weights."""
+    return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
 
 
 def _round_file(checkpoint: Path, process: int) -> Path:
@@ -92,3 +111,11 @@ class RoundRestored(TrainerCallback):
             self.trainer._step, self.trainer._buffered_inputs = kept["step"], kept["inputs"]
         else:
             self.say("resume: the checkpoint holds no round of samples that fits this run; a new one is drawn")
+
+
+def was_at_the_end(checkpoint: str, args: TrainingArguments) -> bool:
+    """Whether a checkpoint is that of the last step. Going on from it, transformers would train one step too many."""
+    state = json.loads(Path(checkpoint, TRAINER_STATE_NAME).read_text(encoding="utf-8"))
+    planned = args.max_steps if args.max_steps > 0 else state["max_steps"]
+    same_epochs = args.max_steps > 0 or state["num_train_epochs"] >= args.num_train_epochs
+    return bool(same_epochs and state["global_step"] >= planned)

@@ -22,7 +22,7 @@ from recipe_engine.runtime.callbacks.metrics import MetricsFile, read_metrics
 from recipe_engine.runtime.callbacks.progress import Progress
 from recipe_engine.runtime.callbacks.stopping import Stopping
 from recipe_engine.runtime.callbacks.upload import CheckpointUpload, upload_model
-from recipe_engine.runtime.checkpointing import RoundRestored, save_whole
+from recipe_engine.runtime.checkpointing import RoundRestored, save_whole, was_at_the_end
 from recipe_engine.runtime.errors import RunError, StoppedError
 from recipe_engine.runtime.finite import demand_finite_loss
 from recipe_engine.runtime.launch_check import WrapperCheck, check_launch, check_trainer
@@ -113,14 +113,21 @@ def train(run: CompiledRun) -> Any:
     save_whole(trainer)
     demand_finite_loss(trainer)
     say(_shape(trainer))
-    trainer.train(resume_from_checkpoint=run.checkpoint)
-    if stopping.agreed:
+    try:
+        if run.checkpoint is not None and was_at_the_end(run.checkpoint, trainer.args):
+            say("training had come to its end: only the model is left to be saved")
+            trainer._load_from_checkpoint(run.checkpoint)
+        else:
+            trainer.train(resume_from_checkpoint=run.checkpoint)
+        if stopping.agreed:
+            if first:
+                Path(run.run_dir, STOPPED).write_text(str(stopping.agreed), encoding="ascii")
+            raise StoppedError(stopping.agreed, trainer.state.global_step)
+        trainer.save_model(run.output_dir)
         if first:
-            Path(run.run_dir, STOPPED).write_text(str(stopping.agreed), encoding="ascii")
-        raise StoppedError(stopping.agreed, trainer.state.global_step)
-    trainer.save_model(run.output_dir)
-    if first:
-        finish(run, say)
+            finish(run, say)
+    finally:
+        stopping.restore()
     trainer.accelerator.end_training()
     return trainer
 

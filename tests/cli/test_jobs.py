@@ -70,3 +70,11 @@ def test_what_is_no_run_is_told(tmp_path: Path) -> None:
     done = recipe_cli(tmp_path, "stop", "nothing")
     assert (done.returncode, done.stdout) == (1, "")
     assert "error[T513]: models/nothing holds no run" in done.stderr
+
+
+def test_a_damaged_run_is_told_beside_the_others(tmp_path: Path) -> None:
+    (tmp_path / "models/garbage/run").mkdir(parents=True)
+    (tmp_path / "models/garbage/run/compiled.json").write_text('{"a":')
+    done = recipe_cli(tmp_path, "status")
+    assert done.returncode == 0
+    assert "error[T513]: models/garbage/run/compiled.json cannot be read" in done.stderr

@@ -194,3 +194,16 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
     assert code == 1
     assert "damaged" in said
     assert f"going on from models/run/{before.name}" in run_to_end(file)
+
+
+def test_a_run_that_had_trained_its_last_step_does_not_train_another(tmp_path: Path) -> None:
+    file = recipe(tmp_path)
+    run_to_end(file)
+    output = tmp_path / "models/run"
+    expected = weights(output)
+    (output / "run/finished").unlink()  # as if it had been killed while the model was saved
+    (output / "model.safetensors").unlink()
+    said = run_to_end(file)
+    assert "only the model is left to be saved" in said
+    assert weights(output) == expected
+    assert steps_logged(output) == 12

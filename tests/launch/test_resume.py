@@ -121,6 +121,19 @@ class TestAuto:
                 resumption(compiled(SFT, *overrides))
             assert f"{name}:" in caught.value.message
 
+    def test_changed_rows_are_refused_unless_they_are_named(self) -> None:
+        rows = Path("rows.jsonl")
+        rows.write_text('{"messages": [{"role": "user", "content": "a"}]}\n')
+        text = SFT.replace("builtin/conversations", "rows.jsonl")
+        run = compiled(text)
+        write_run_folder(run, {"recipe.yaml": text}, overwrite=False)[1].release()
+        checkpoint(run, 20)
+        assert resumption(compiled(text)) is not None
+        rows.write_text('{"messages": [{"role": "user", "content": "b"}]}\n')
+        with pytest.raises(LaunchError, match=r"rows\.jsonl: 'what it held at the start' -> 'something else'"):
+            resumption(compiled(text))
+        assert resumption(compiled(text, "training.resume_changes=[rows.jsonl]")) is not None
+
     def test_another_algorithm_is_refused(self, started: CompiledRun) -> None:
         with pytest.raises(LaunchError, match="algorithm: 'sft' -> 'grpo'"):
             resumption(compiled(GRPO))

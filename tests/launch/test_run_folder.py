@@ -195,7 +195,12 @@ class TestWriting:
 
     def test_nothing_half_written_stays(self, run: CompiledRun) -> None:
         write(run)
-        assert sorted(path.name for path in Path(run.run_dir).iterdir()) == ["compiled.json", "lock", "recipe"]
+        assert sorted(path.name for path in Path(run.run_dir).iterdir()) == [
+            "compiled.json",
+            "inputs.json",
+            "lock",
+            "recipe",
+        ]
 
     def test_replacing_removes_the_earlier_model_and_records_and_nothing_else(self, run: CompiledRun) -> None:
         folder = finish(run)

@@ -21,9 +21,9 @@ class MetricsFile(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Take back what was logged after the checkpoint that training goes on from: it will be logged again."""
         if state.is_world_process_zero and self.path.is_file():
-            lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if json.loads(line)["step"] <= state.global_step]
-            self.path.write_text("".join(kept), encoding="utf-8")
+            kept = [line for line in read_metrics(self.path) if line["step"] <= state.global_step]
+            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
+            self.path.write_text(text, encoding="utf-8")
 
     def on_log(
         self,
@@ -51,5 +51,13 @@ def finite(logs: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    """The lines of a metrics file. One that was cut off, as a machine loses its power, is left out."""
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and "step" in entry:
+            found.append(entry)
+    return found

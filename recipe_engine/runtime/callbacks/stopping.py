@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 from types import FrameType
 from typing import Any
@@ -38,7 +39,8 @@ class Stopping(TrainerCallback):
             control.should_save = control.should_training_stop = True
             control.should_evaluate = False
 
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def restore(self) -> None:
+        """Leave signals to whoever had them before. Until then one that comes after the last step ends nothing."""
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
@@ -46,3 +48,15 @@ class Stopping(TrainerCallback):
         if self.received:
             os._exit(128 + number)
         self.received = number
+        _leave_broken_pipes()
+
+
+def _leave_broken_pipes() -> None:
+    """Where whoever read the output is dead, as a launcher that was killed, print to nowhere: saving goes on."""
+    for descriptor in (1, 2):
+        watched = select.poll()
+        watched.register(descriptor, 0)
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in watched.poll(0)):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, descriptor)
+            os.close(nowhere)

@@ -150,9 +150,12 @@ def _number(score: Any) -> float | Failed:
     if isinstance(score, Failed):
         return score
     number = score.item() if hasattr(score, "item") else score  # a number of numpy's or torch's
-    if not isinstance(number, Real) or not math.isfinite(number):
-        return Failed(f"returned {score!r}")
-    return float(number)
+    try:
+        if isinstance(number, Real) and math.isfinite(number):
+            return float(number)
+    except OverflowError:  # an integer that no float holds
+        return Failed("returned a number too large for a float")
+    return Failed(f"returned {score!r}")
 
 
 def _log_each(log: Any, name: str, values: Sequence[float]) -> None:

@@ -53,7 +53,7 @@ def make(settings: FunctionReward, run: CompiledRun, say: Say) -> Scorer:
     def score(completions: Completions, columns: Columns) -> Any:
         try:
             scores = scorer(completions, columns)
-        except Exception as error:  # the user's code may raise anything; it is named and stops the run
+        except (Exception, SystemExit) as error:  # the user's code may raise anything; it is named and stops the run
             raise RunError(f"raised {_told(error, settings.path)}") from error
         if hasattr(scores, "tolist"):
             scores = scores.tolist()
@@ -191,7 +191,7 @@ def load_function(folder: Path, path: str, name: str) -> Callable[..., Any]:
     sys.modules[module_name] = module  # dataclasses, pickle and others look a module up by its name
     try:
         specification.loader.exec_module(module)
-    except Exception as error:  # importing the user's file may raise anything
+    except (Exception, SystemExit) as error:  # importing the user's file may raise anything
         raise RunError(f"reward {name}: importing {path} raised {_told(error, path)}") from error
     function = getattr(module, name, None)
     if not callable(function):
@@ -200,7 +200,7 @@ def load_function(folder: Path, path: str, name: str) -> Callable[..., Any]:
     return found
 
 
-def _told(error: Exception, path: str) -> str:
+def _told(error: BaseException, path: str) -> str:
     """An error of the user's code with the line of the file that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if os.path.basename(frame.filename) == os.path.basename(path)]
