@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recipe_engine.data.cells import Row, as_messages, prompt_of, text_of
+from recipe_engine.data.cells import Prompt, Row, as_messages, prompt_of, text_of
 from recipe_engine.data.errors import RowError
 from recipe_engine.data.formats import column_of
 from recipe_engine.recipe.data import DatasetEntry
@@ -52,11 +52,16 @@ def make_stepwise(entry: DatasetEntry, row: Row, tokens: StepTokens) -> Row:
     for index, text in enumerate(texts):
         if tokens.placeholder in text:
             raise RowError(f"{steps_column}[{index}]", f"holds the placeholder {tokens.placeholder!r} itself")
-    said = "\n".join(f"{text.rstrip()} {tokens.placeholder}" for text in texts)
     targets = _targets(row, column_of(entry, "label_column", "labels"), len(texts), tokens)
+    return {**solution_of(prompt, texts, tokens), "targets": targets}
+
+
+def solution_of(prompt: Prompt, steps: Sequence[str], tokens: StepTokens) -> Row:
+    """A prompt and what answers it: each step on a line that ends with a space and the placeholder."""
+    said = "\n".join(f"{step.rstrip()} {tokens.placeholder}" for step in steps)
     if isinstance(prompt, str):
-        return {"prompt": f"{prompt.rstrip()}\n", "completion": said, "targets": targets}
-    return {"prompt": prompt, "completion": as_messages(said, "assistant"), "targets": targets}
+        return {"prompt": f"{prompt.rstrip()}\n", "completion": said}
+    return {"prompt": prompt, "completion": as_messages(said, "assistant")}
 
 
 def make_step_labels(entry: DatasetEntry, row: Row, tokens: StepTokens) -> Row:

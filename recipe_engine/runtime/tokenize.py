@@ -8,40 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from jinja2.exceptions import TemplateError
 from transformers import PreTrainedTokenizerBase
 from trl.chat_template_utils import get_training_chat_template, has_generation_markers
 
 from recipe_engine.data.errors import RowError
-from recipe_engine.data.messages import Message
 from recipe_engine.data.steps import StepTokens
 from recipe_engine.recipe.data import RowShape
 from recipe_engine.recipe.thinking import ThinkingBlock
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.instruction import parted
+from recipe_engine.runtime.rendering import WHOLE, Masking, ids_of, prompt_ids_of, rendered_of
 from recipe_engine.runtime.thoughts import Opener, no_opening, thought_opener, thoughts_kept
+from recipe_engine.runtime.tokenize_steps import step_ids, tokenize_steps
 
 IGNORED = -100
 """Label of a token that is not trained, as torch's cross-entropy has it."""
 
 Row = dict[str, Any]
 Tokenize = Callable[[Row], Row]
-
-
-@dataclass(frozen=True, slots=True)
-class Masking:
-    """Whether only the assistant's tokens of a conversation are trained, and the template that marks them, where it is
-    not the tokenizer's own."""
-
-    assistant_only: bool = False
-    template: str | None = None
-
-
-WHOLE = Masking()
 
 
 def tokenizer_for(
@@ -89,9 +76,9 @@ def tokenize_whole(tokenizer: PreTrainedTokenizerBase, row: Row, *, masking: Mas
     """A text or a conversation, every token trained, or in a conversation the assistant's alone."""
     if "text" in row:
         _demand_chat(masking)
-        ids = _ids(tokenizer, _ended(tokenizer, row["text"]))
+        ids = ids_of(tokenizer, _ended(tokenizer, row["text"]))
         return {"input_ids": ids, "labels": list(ids), "prompt_length": 0}
-    rendered = _rendered(tokenizer, row["messages"], row, masking)
+    rendered = rendered_of(tokenizer, row["messages"], row, masking)
     return {"input_ids": rendered["input_ids"], "labels": _labels(rendered, "messages"), "prompt_length": 0}
 
 
@@ -102,11 +89,11 @@ def tokenize_completion(
     prompt, completion = row["prompt"], row["completion"]
     if isinstance(prompt, str):
         _demand_chat(masking)
-        prompt_ids = _ids(tokenizer, prompt)
-        rendered = {"input_ids": _ids(tokenizer, prompt + _ended(tokenizer, completion))}
+        prompt_ids = ids_of(tokenizer, prompt)
+        rendered = {"input_ids": ids_of(tokenizer, prompt + _ended(tokenizer, completion))}
     else:
-        prompt_ids = _prompt_ids(tokenizer, prompt, row, masking)
-        rendered = _rendered(tokenizer, prompt + completion, row, masking)
+        prompt_ids = prompt_ids_of(tokenizer, prompt, row, masking)
+        rendered = rendered_of(tokenizer, prompt + completion, row, masking)
     length = shared_length(prompt_ids, rendered["input_ids"])
     labels = _labels(rendered, "completion")
     if completion_only:
@@ -125,13 +112,13 @@ def tokenize_preference(tokenizer: PreTrainedTokenizerBase, row: Row) -> Row:
     """A prompt with a chosen and a rejected response."""
     prompt, chosen, rejected = row["prompt"], row["chosen"], row["rejected"]
     if isinstance(prompt, str):
-        prompt_ids = _ids(tokenizer, prompt)
-        chosen_ids = _ids(tokenizer, prompt + _ended(tokenizer, chosen))
-        rejected_ids = _ids(tokenizer, prompt + _ended(tokenizer, rejected))
+        prompt_ids = ids_of(tokenizer, prompt)
+        chosen_ids = ids_of(tokenizer, prompt + _ended(tokenizer, chosen))
+        rejected_ids = ids_of(tokenizer, prompt + _ended(tokenizer, rejected))
     else:
-        prompt_ids = _prompt_ids(tokenizer, prompt, row, WHOLE)
-        chosen_ids = _rendered(tokenizer, prompt + chosen, row, WHOLE)["input_ids"]
-        rejected_ids = _rendered(tokenizer, prompt + rejected, row, WHOLE)["input_ids"]
+        prompt_ids = prompt_ids_of(tokenizer, prompt, row, WHOLE)
+        chosen_ids = rendered_of(tokenizer, prompt + chosen, row, WHOLE)["input_ids"]
+        rejected_ids = rendered_of(tokenizer, prompt + rejected, row, WHOLE)["input_ids"]
     length = min(shared_length(prompt_ids, chosen_ids), shared_length(prompt_ids, rejected_ids))
     if chosen_ids == rejected_ids:
         raise RowError("rejected", "is tokenized like `chosen`: there is no preference to learn")
@@ -173,68 +160,10 @@ def measure_prompt(
     """
     prompt = row["prompt"]
     if isinstance(prompt, str):
-        ids = _ids(tokenizer, prompt)
+        ids = ids_of(tokenizer, prompt)
     else:
-        ids = _prompt_ids(tokenizer, prompt, {"chat_template_kwargs": template_arguments}, WHOLE)
+        ids = prompt_ids_of(tokenizer, prompt, {"chat_template_kwargs": template_arguments}, WHOLE)
     return {"row": row, "prompt_length": len(ids) + len(opening(ids))}
-
-
-def tokenize_steps(tokenizer: PreTrainedTokenizerBase, ids: StepIds, row: Row) -> Row:
-    """A solution with the positions of its placeholders and what is right there, but for steps without a label."""
-    targets = row["targets"]
-    if "text" in row:
-        input_ids, column = _ids(tokenizer, row["text"]), "input"
-    elif isinstance(row["prompt"], str):
-        input_ids, column = _ids(tokenizer, row["prompt"] + row["completion"]), "completions"
-    else:
-        input_ids, column = _rendered(tokenizer, row["prompt"] + row["completion"], row, WHOLE)["input_ids"], "messages"
-    positions = [position for position, token in enumerate(input_ids) if token in ids.placeholders]
-    if len(positions) != len(targets):
-        message = f"has {len(targets)} placeholders, of which {len(positions)} are tokens of their own"
-        raise RowError(column, f"{message}: another word must not touch them")
-    labelled = [(position, target) for position, target in zip(positions, targets, strict=True) if target]
-    return {
-        "input_ids": input_ids,
-        "positions": [position for position, _ in labelled],
-        "targets": [target for _, target in labelled],
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class StepIds:
-    """The ids of step tokens. A placeholder may have another id after a space."""
-
-    placeholders: frozenset[int]
-    rewards: tuple[int, ...]
-
-
-def step_ids(tokenizer: PreTrainedTokenizerBase, steps: StepTokens) -> StepIds:
-    """The ids of the tokens that mark and judge steps.
-
-    Raises:
-        RunError: one of them is several tokens, or two judgements are the same token.
-    """
-    placeholder = _one_id(tokenizer, "placeholder_token", steps.placeholder)
-    spaced = _plain_ids(tokenizer, f" {steps.placeholder}")
-    rewards = tuple(_one_id(tokenizer, "reward_tokens", token) for token in steps.rewards)
-    if len(set(rewards)) < len(rewards):
-        raise RunError(f"training.reward_tokens: two of {', '.join(steps.rewards)} are the same token")
-    return StepIds(frozenset({placeholder, *(spaced if len(spaced) == 1 else [])}), rewards)
-
-
-def _one_id(tokenizer: PreTrainedTokenizerBase, setting: str, token: str) -> int:
-    ids = _plain_ids(tokenizer, token)
-    if len(ids) != 1:
-        raise RunError(
-            f"training.{setting}: {token!r} is {len(ids)} tokens of this vocabulary, and must be one",
-            hint="name one that the vocabulary has, such as a reserved special token; none is added to it",
-        )
-    return ids[0]
-
-
-def _plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
-    return ids
 
 
 def shared_length(ids: list[int], others: list[int]) -> int:
@@ -269,41 +198,6 @@ def _demand_chat(masking: Masking) -> None:
         )
 
 
-def _prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: list[Message], row: Row, masking: Masking) -> list[int]:
-    """A chat prompt with the tag that opens the assistant's turn."""
-    return _applied(tokenizer, messages, row, masking, add_generation_prompt=True)["input_ids"]
-
-
-def _rendered(
-    tokenizer: PreTrainedTokenizerBase, messages: list[Message], row: Row, masking: Masking
-) -> dict[str, list[int]]:
-    return _applied(tokenizer, messages, row, masking, return_assistant_tokens_mask=masking.assistant_only)
-
-
-def _applied(
-    tokenizer: PreTrainedTokenizerBase, messages: list[Message], row: Row, masking: Masking, **how: bool
-) -> dict[str, list[int]]:
-    if tokenizer.chat_template is None:
-        raise RunError(
-            "the rows are chat messages, and the tokenizer has no chat template",
-            hint="start from an instruction-tuned model, or name a template: model.chat_template: chatml, or a file",
-        )
-    try:
-        rendered: Any = tokenizer.apply_chat_template(
-            messages,
-            tools=row.get("tools"),
-            chat_template=masking.template,
-            tokenize=True,
-            return_dict=True,
-            **how,
-            **(row.get("chat_template_kwargs") or {}),
-        )
-    except (TemplateError, TypeError, KeyError, ValueError) as error:
-        # Templates refuse what they cannot render (roles that do not alternate, say) or trip over it.
-        raise RowError("messages", f"cannot be rendered with the chat template: {error}") from error
-    return dict(rendered)
-
-
 def _labels(rendered: dict[str, list[int]], column: str) -> list[int]:
     ids, mask = rendered["input_ids"], rendered.get("assistant_masks")
     if mask is None:
@@ -311,11 +205,6 @@ def _labels(rendered: dict[str, list[int]], column: str) -> list[int]:
     if not any(mask):
         raise RowError(column, "has no token that the template marks as the assistant's")
     return [token if trained else IGNORED for token, trained in zip(ids, mask, strict=True)]
-
-
-def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    ids: list[int] = tokenizer(text=text)["input_ids"]
-    return ids
 
 
 def _ended(tokenizer: PreTrainedTokenizerBase, text: str) -> str:

@@ -9,7 +9,8 @@ from recipe_engine.data.errors import RowError
 from recipe_engine.data.steps import StepTokens
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.lengths import Limits, OverlongError, fit_steps, fit_unpaired
-from recipe_engine.runtime.tokenize import step_ids, tokenize_steps, tokenize_unpaired
+from recipe_engine.runtime.tokenize import tokenize_unpaired
+from recipe_engine.runtime.tokenize_steps import step_ids, tokenize_steps
 from tests.runtime.support import assistant, user
 
 TOKENS = StepTokens("#", ("+", "-"))

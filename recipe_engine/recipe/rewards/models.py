@@ -40,14 +40,18 @@ class PrmReward(AnswerReward):
     """Hub id, local folder or ``builtin/...``."""
     revision: str | None = None
     """Branch, tag or commit of a Hub model."""
-    placeholder_token: Annotated[str, Field(min_length=1)]
-    """The one token after a step at which its score is read."""
-    reward_tokens: Annotated[list[str], Field(min_length=2)]
-    """The tokens whose logits are compared there. The first stands for a good step."""
+    placeholder_token: Annotated[str, Field(min_length=1)] | None = None
+    """The one token after a step at which its score is read. Where it is left out, that of the model's training, which
+    stands in its ``config.json`` under ``process_reward``."""
+    reward_tokens: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=2)] | None = None
+    """The tokens whose logits are compared there. The first stands for a good step. Where they are left out, those of
+    the model's training."""
     step_separator: Annotated[str, Field(min_length=1)] = "\n\n"
     """What stands between two steps of an answer."""
-    template: Annotated[str, Field(min_length=1)] = "{prompt} {steps}"
-    """What the model reads. ``{steps}`` are the steps, each followed by a space and the placeholder, a line each."""
+    template: Annotated[str, Field(min_length=1)] | None = None
+    """What the model reads. ``{steps}`` are the steps, each followed by a space and the placeholder, a line each. Where
+    it is left out, it is what training on ``stepwise`` rows reads: a text prompt, a new line and the steps; a chat
+    prompt answered by the steps, in the model's chat template. On Math-Shepherd it reads ``"{prompt} {steps}"``."""
     aggregation: Literal["min", "mean", "product", "last"] = "min"
     """How the scores of the steps become one."""
     max_length: Annotated[int, Field(ge=2)] = 4096

@@ -14,7 +14,8 @@ from trl.trainer.utils import pad
 
 from recipe_engine.algorithms.process_reward import ProcessRewardSettings
 from recipe_engine.data.steps import StepTokens
-from recipe_engine.runtime.tokenize import IGNORED, step_ids
+from recipe_engine.runtime.tokenize import IGNORED
+from recipe_engine.runtime.tokenize_steps import step_ids
 
 Row = dict[str, Any]
 

@@ -179,5 +179,26 @@ class TestProcessRewards:
         assert rewards.logged["rewards/prm_score/steps"] == [1]
 
     def test_tokens_must_be_one_each(self, tmp_path: Path) -> None:
-        with pytest.raises(RunError, match="'<good step>' is not one token"):
+        with pytest.raises(RunError, match=r"reward prm_score: reward_tokens: '<good step>' is \d+ tokens"):
             Rewards(tmp_path, {**self.SETTINGS, "model": "builtin/tiny-chat", "reward_tokens": ["<good step>", "0"]})
+
+    def test_its_tokens_are_written_where_the_model_does_not_know_them(self, tmp_path: Path) -> None:
+        with pytest.raises(RunError, match="gives reward_tokens") as caught:
+            Rewards(
+                tmp_path,
+                {"type": "prm_score", "model": "builtin/tiny-chat", "placeholder_token": "<|pad|>", "name": "p"},
+            )
+        assert "write what it was trained with" in (caught.value.hint or "")
+
+    def test_a_template_is_asked_for_where_a_chat_cannot_be_rendered(
+        self, tmp_path: Path, tiny_chat: Path, tokenizer: PreTrainedTokenizerBase
+    ) -> None:
+        tokenizer.chat_template = None
+        AutoModelForCausalLM.from_pretrained(tiny_chat).save_pretrained(tmp_path / "prm")
+        tokenizer.save_pretrained(tmp_path / "prm")
+        plain = {key: value for key, value in self.SETTINGS.items() if key != "template"}
+        rewards = Rewards(tmp_path, {**plain, "model": str(tmp_path / "prm")})
+        with pytest.raises(RunError, match="has no chat template") as caught:
+            rewards.scores([[assistant("two")]], prompts=[[user("2 + 2?")]])
+        assert "template: " in (caught.value.hint or "")
+        assert rewards.scores(["two"], prompts=["2 + 2?"]) != [0]
