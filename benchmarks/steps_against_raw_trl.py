@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
 import statistics
 import tempfile
@@ -25,6 +24,8 @@ from dataclasses import dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from ppo_against_plain_loop import engine_steps, trainer_of
 
 SEED, TOKENS = 7, 24
 BLOCKS: dict[str, Any] = {
@@ -165,47 +166,18 @@ def sides(name: str, folder: Path, steps: int) -> tuple[Side, Side]:
 
 def engine_trainer(name: str, folder: Path, steps: int) -> tuple[Any, Any]:
     """The compiled run of the algorithm's recipe, and the trainer that is made of it."""
-    from transformers import Trainer
-
-    from recipe_engine.compile import Options, compile_recipe
-    from recipe_engine.compiled import CompiledRun
-    from recipe_engine.lint import check
-    from recipe_engine.runtime.worker import train
-
     case = CASES[name]
-    training = {"algorithm": name, "output_dir": str(folder / "out"), "max_steps": steps, "logging_steps": steps}
+    training = {"algorithm": name, "max_steps": steps, "logging_steps": steps, **BLOCKS, **case.training}
     recipe: dict[str, Any] = {
         "model": {"base_model_name": "builtin/tiny-chat"},
         "data": {"datasets": [{"name": case.rows}], "max_length": 64},
-        "training": {**training, **BLOCKS, **case.training},
+        "training": training,
     }
     if name == "gkd":
-        recipe["training"]["teacher_model"] = str(another_model(folder / "teacher"))
+        training["teacher_model"] = str(another_model(folder / "teacher"))
     elif case.sampled:
         recipe["rewards"] = [{"type": "exact_match"}]
-    file = folder / "recipe.yaml"
-    file.write_text(json.dumps(recipe), encoding="utf-8")  # JSON is YAML
-    checked = check(file, gpus=0)
-    assert checked.recipe is not None, checked.diagnostics
-    assert checked.document is not None
-    run = compile_recipe(checked.recipe, checked.document, Options()).run
-    run = CompiledRun.model_validate_json(run.model_dump_json())
-    Path(run.run_dir).mkdir(parents=True)
-    made: list[Any] = []
-    original = Trainer.train
-
-    def stop(self: Trainer, **_: object) -> None:
-        made.append(self)
-        raise InterruptedError
-
-    Trainer.train = stop
-    try:
-        train(run)
-    except InterruptedError:
-        pass
-    finally:
-        Trainer.train = original
-    return run, made[0]
+    return trainer_of(folder, recipe)
 
 
 def another_model(folder: Path) -> Path:
@@ -274,22 +246,10 @@ def right(completions: list[Any], answer: list[str], **_: Any) -> list[float]:
 
 def steps_of(trainer: Any) -> tuple[list[tuple[float, float]], float]:
     """A round of training: the time of each step, with what is between it and the one before, and the mean loss."""
-    from transformers import TrainerCallback
-
-    times: list[tuple[float, float]] = []
-    last = [time.perf_counter(), time.process_time()]
-
-    class Clock(TrainerCallback):
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            now = [time.perf_counter(), time.process_time()]
-            times.append((now[0] - last[0], now[1] - last[1]))
-            last[:] = now
-
-    clock = Clock()
-    trainer.add_callback(clock)
-    loss = trainer.train().training_loss
-    trainer.remove_callback(clock)
-    return times, loss
+    times = engine_steps(trainer)
+    if len(times) < trainer.args.max_steps:  # the engine's trainers end a training when a signal comes
+        raise KeyboardInterrupt
+    return times, trainer.state.log_history[-1]["train_loss"]
 
 
 def plain_loop(trainer: Any, steps: int) -> Callable[[], tuple[list[tuple[float, float]], float]]:
