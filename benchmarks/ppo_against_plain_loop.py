@@ -55,7 +55,8 @@ def main() -> None:
     wall: dict[str, list[float]] = {"engine": [], "loop": []}
     processor: dict[str, list[float]] = {"engine": [], "loop": []}
     with tempfile.TemporaryDirectory() as folder:
-        trainer = trainer_of(Path(folder), given.steps)
+        training = {**RECIPE["training"], "max_steps": given.steps}
+        _, trainer = trainer_of(Path(folder), {**RECIPE, "training": training})
         loop = plain_loop()
         for _ in range(given.turns):
             for side, times in (("engine", engine_steps(trainer)), ("loop", (next(loop) for _ in range(given.steps)))):
@@ -69,8 +70,8 @@ def main() -> None:
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
-def trainer_of(folder: Path, steps: int) -> Any:
-    """The trainer that the recipe is compiled to."""
+def trainer_of(folder: Path, recipe: dict[str, Any]) -> tuple[Any, Any]:
+    """The compiled run of a recipe, and the trainer that is made of it."""
     from transformers import Trainer
 
     from recipe_engine.compile import Options, compile_recipe
@@ -78,9 +79,9 @@ def trainer_of(folder: Path, steps: int) -> Any:
     from recipe_engine.lint import check
     from recipe_engine.runtime.worker import train
 
-    training = {**RECIPE["training"], "output_dir": str(folder / "out"), "max_steps": steps}
+    training = {**recipe["training"], "output_dir": str(folder / "out")}
     file = folder / "recipe.yaml"
-    file.write_text(json.dumps({**RECIPE, "training": training}), encoding="utf-8")
+    file.write_text(json.dumps({**recipe, "training": training}), encoding="utf-8")  # JSON is YAML
     checked = check(file, gpus=0)
     assert checked.recipe is not None, checked.diagnostics
     assert checked.document is not None
@@ -102,7 +103,7 @@ def trainer_of(folder: Path, steps: int) -> Any:
         pass
     finally:
         Trainer.train = original
-    return made[0]
+    return run, made[0]
 
 
 def engine_steps(trainer: Any) -> list[tuple[float, float]]:

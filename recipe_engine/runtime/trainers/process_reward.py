@@ -49,7 +49,7 @@ class ProcessRewardTrainer(SFTTrainer):
     ) -> Any:
         """The mean loss of the labelled steps: of all in the global batch, where their number is given."""
         positions, targets = inputs["positions"], inputs["targets"]
-        logits = self._logits_at(model, inputs, positions)[..., self.reward_ids]
+        logits = self._logits_at(model, inputs, positions)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         labelled = positions >= 0
         losses = step_losses(logits[labelled], targets[labelled].to(logits.dtype))
@@ -61,7 +61,8 @@ class ProcessRewardTrainer(SFTTrainer):
         return (loss, {"logits": logits.detach()}) if return_outputs else loss
 
     def _logits_at(self, model: Any, inputs: dict[str, Tensor], positions: Tensor) -> Tensor:
-        """Logits at the positions of each row, shape (B, S, V); unlabelled places hold those of another position.
+        """Logits of the R reward tokens at the positions of each row, (B, S, R); those of an unlabelled place are of
+        another position.
 
         Only places where some row has a placeholder go through the head: a whole row's logits would fill the memory.
         """
@@ -69,7 +70,8 @@ class ProcessRewardTrainer(SFTTrainer):
         kept: dict[str, Any] = {"use_cache": False}
         if self.keeps_logits:
             kept["logits_to_keep"] = places
-        logits: Tensor = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], **kept).logits
+        outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], **kept)
+        logits: Tensor = outputs.logits[..., self.reward_ids]
         columns = where if self.keeps_logits else positions.clamp(min=0)
         return logits.gather(1, columns[..., None].expand(-1, -1, logits.shape[-1]))
 
