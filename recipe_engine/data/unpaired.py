@@ -56,7 +56,7 @@ def label_of(value: Any, column: str, threshold: float | None) -> bool:
         "D415",
         f"its column `{column}` holds scores such as {value}, and nothing says from which score on an answer is good",
         setting="label_column",
-        hint=f"write label_threshold: {value:g} beside it, for one: answers with that score or more are then good ones",
+        hint="write label_threshold beside it: answers with that score or more are good ones, those below bad ones",
     )
 
 

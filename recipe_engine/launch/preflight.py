@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from functools import partial
@@ -73,17 +74,40 @@ def _demand_model(run: CompiledRun) -> None:
     _demand_model_folder("model.base_model_name", run.model.base_model_name, "config.json")
     if run.model.tokenizer_name is not None:
         _demand_model_folder("model.tokenizer_name", run.model.tokenizer_name, "tokenizer_config.json")
-    for setting, model in algorithm(run.algorithm).models_named(run.settings).items():
+    chosen = algorithm(run.algorithm)
+    if chosen.task == "causal_lm":
+        _demand_architecture("model.base_model_name", run.model.base_model_name, scores=False)
+    for setting, model in chosen.models_named(run.settings).items():
         _demand_model_folder(f"training.{setting}", model, "config.json")
+        _demand_architecture(f"training.{setting}", model, scores=setting == "critic_init")
     for reward in run.rewards:
         if isinstance(reward, RewardModelReward | PrmReward):
             _demand_builtin(f"reward {reward.label}", reward.model)
             _demand_model_folder(f"reward {reward.label}", reward.model, "config.json")
+            _demand_architecture(f"reward {reward.label}", reward.model, scores=isinstance(reward, RewardModelReward))
 
 
 def _demand_builtin(setting: str, name: str) -> None:
     if locate(name).kind == "builtin" and name not in _BUILTIN_MODELS:
         raise LaunchError("T505", f"{setting}: there is no model {name}", f"embedded are: {', '.join(_BUILTIN_MODELS)}")
+
+
+def _demand_architecture(setting: str, name: str, *, scores: bool) -> None:
+    """Check that a model on this machine is one that scores, or one that speaks, as the setting needs it."""
+    file = Path(os.path.abspath(name), "config.json")
+    if name == "builtin/tiny-reward":
+        found = ["ForSequenceClassification"]
+    elif locate(name).kind == "local" and file.is_file():
+        found = json.loads(file.read_text(encoding="utf-8")).get("architectures") or []
+    else:
+        return
+    is_scorer = any(one.endswith(("ForSequenceClassification", "ForTokenClassification")) for one in found)
+    if found and is_scorer != scores:
+        what = (
+            "is a reward model, which gives scores and no text" if is_scorer else "is no reward model: it has no score"
+        )
+        hint = "name a model that algorithm: reward_model trained" if scores else "name a language model"
+        raise LaunchError("T505", f"{setting}: {shorten(name)} {what}", hint)
 
 
 def _demand_model_folder(setting: str, name: str, file: str) -> None:

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from recipe_engine.algorithms import NAMES, algorithm
 from recipe_engine.diagnostics import Fix
-from recipe_engine.lint.report import Report, dotted, nearest, rename_key, replace_value, shown
+from recipe_engine.lint.report import Report, dotted, is_slip, nearest, rename_key, replace_value, shown
 from recipe_engine.recipe.data import DatasetEntry
 from recipe_engine.recipe.root import BLOCKS
 from recipe_engine.schemas import trl_arguments
@@ -99,7 +99,7 @@ def report_unknown_key(report: Report, path: Path, known: Iterable[str], otherwi
         hint = f"did you mean `{guess}`?"
     else:
         hint = otherwise or f"known keys: {', '.join(sorted(known))}"
-    fix = rename_key(report.document, path, guess) if guess else None
+    fix = rename_key(report.document, path, guess) if guess and is_slip(key, guess) else None
     report.add("R201", "error", path, f"unknown key `{key}` {where}", at_key=True, hint=hint, fix=fix)
 
 

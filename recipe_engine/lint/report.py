@@ -47,6 +47,10 @@ class Report:
         return any(found.severity == "error" for found in self.diagnostics)
 
 
+_SLIP = 0.88
+"""Share of equal letters: one wrong letter in a word of eight or more."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that ``word`` is most likely a misspelling of, if any is close."""
     candidates = list(known)
@@ -59,6 +63,15 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
         return by_lower_case[swapped[0]]
     close = difflib.get_close_matches(plain, list(by_lower_case), n=1, cutoff=0.7)
     return by_lower_case[close[0]] if close else None
+
+
+def is_slip(word: str, meant: str) -> bool:
+    """Whether ``word`` can only be a slip of the hand for ``meant``: then it may be mended unasked.
+
+    ``actor_learning_rate`` resembles ``critic_learning_rate``, and is another thing.
+    """
+    plain, known = (text.lower().replace("-", "_") for text in (word, meant))
+    return sorted(plain) == sorted(known) or difflib.SequenceMatcher(None, plain, known).ratio() >= _SLIP
 
 
 def rename_key(document: Document, path: Path, new: str) -> Fix | None:

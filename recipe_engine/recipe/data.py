@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from recipe_engine.recipe.base import Block
 
@@ -33,6 +33,12 @@ RowShape = Literal[
 ]
 """What a row is once its columns are read. Prompts and responses are strings, or lists of chat messages."""
 OverlongRows = Literal["drop", "error", "left", "right"]
+
+
+def _share_or_count(value: float) -> float:
+    if value >= 1 and value != int(value):
+        raise ValueError("from 1 on it is a number of rows, which must be whole; a share is below 1")
+    return value
 
 
 class DatasetEntry(Block):
@@ -101,7 +107,7 @@ class DataBlock(Block):
     """The training rows: one dataset or several."""
     eval_datasets: list[DatasetEntry] = []
     """Held-out rows, measured as ``training.eval_strategy`` says."""
-    eval_holdout: Annotated[float, Field(gt=0)] | None = None
+    eval_holdout: Annotated[float, Field(gt=0), AfterValidator(_share_or_count)] | None = None
     """Take held-out rows from the training rows: below 1 a share, else a number of rows. Seeded."""
 
     mixing: Mixing = "concatenate"

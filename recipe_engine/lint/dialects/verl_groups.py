@@ -230,6 +230,8 @@ def _estimator(keys: _Keys) -> None:
     place = ("training", "adv_estimator")
     if keys.get(*place) == "gae":
         keys.take(*place)
+        if keys.get("training", "algorithm") == "ppo":
+            return
         keys.refuse(place, "write algorithm: ppo", "adv_estimator gae is the advantage of PPO")
 
 

@@ -57,7 +57,7 @@ def check(context: Context) -> Iterator[Finding]:
         yield from _check_share(context, context.argument("lmbda"))
     if "teacher_mixed_alpha" in own and context.argument("teacher_mixed_alpha"):
         for name in in_use(context, "training", ("use_vllm", "use_transformers_continuous_batching")):
-            message = f"{name} cannot mix the teacher into every token: teacher_mixed_alpha is above 0"
+            message = f"{name} cannot mix the teacher in token by token, which teacher_mixed_alpha above 0 asks for"
             yield Finding(("training", name), message, hint="remove it, or write teacher_mixed_alpha: 0.0", at_key=True)
     if ("lmbda" in own and context.argument("lmbda") < 1) or ("pt_coef" in own and context.argument("pt_coef")):
         yield from _check_completions(context)
