@@ -108,8 +108,8 @@ Passes:
     """R208 foreign-setting (error)
 
 The key is a setting of other algorithms: the chosen one would not read it. That goes for arguments of transformers
-too, such as label_smoothing_factor, which of all losses that of sft and cpt alone reads. The settings that templates carry
-for every algorithm (num_generations, beta, epsilon, epsilon_high, steps_per_generation, importance_sampling_level) are
+too, such as label_smoothing_factor, which no loss but that of sft and cpt reads. The settings that templates carry for
+every algorithm (num_generations, beta, epsilon, epsilon_high, steps_per_generation, importance_sampling_level) are
 a warning under an algorithm without groups; they have no effect there.
 
 Fails:
