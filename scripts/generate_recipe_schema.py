@@ -26,7 +26,7 @@ from recipe_engine.algorithms import NAMES, algorithm
 from recipe_engine.lint.dialects import verl_groups
 from recipe_engine.lint.dialects.spelling import EACH, Rename
 from recipe_engine.lint.renames import REMOVED, RENAMES
-from recipe_engine.lint.training import ENGINE_ARGUMENTS, GROUP_SETTINGS
+from recipe_engine.lint.training import ENGINE_ARGUMENTS, GROUP_SETTINGS, owners_of
 from recipe_engine.recipe.rewards import REWARDS
 from recipe_engine.recipe.root import BLOCKS, REQUIRED_BLOCKS
 from recipe_engine.recipe.training import TrainingBlock
@@ -203,7 +203,7 @@ def _training(name: str, blocks: Mapping[str, Schema]) -> Schema:
         # lint takes 0 for "not given", with a warning
         settings["beta"]["minimum"] = settings["beta"].pop("exclusiveMinimum")
     foreign = {
-        key: _deprecated({}, f"`{key}` is a setting of grpo and gspo: {name} does not use it")
+        key: _deprecated({}, f"`{key}` is a setting of {owners_of(key)}: {name} does not use it")
         for key in GROUP_SETTINGS
         if key not in settings
     }

@@ -18,6 +18,18 @@ as GRPO does, several rounds of sampling and several optimizer steps apart."""
 Task = Literal["causal_lm", "sequence_classification"]
 
 
+UNREAD: Mapping[str, frozenset[str]] = {
+    "DPOConfig": frozenset({"label_smoothing_factor"}),
+    "RewardConfig": frozenset({"label_smoothing_factor"}),
+    # Rows keep the order in which they were paired for the KL estimate.
+    "KTOConfig": frozenset({"label_smoothing_factor", "train_sampling_strategy", "length_column_name"}),
+    # Prompts come from a sampler that repeats them.
+    "GRPOConfig": frozenset({"label_smoothing_factor", "train_sampling_strategy", "length_column_name"}),
+}
+"""By TRL config, arguments that it has from transformers and that its trainer does not read: of all losses only
+``SFTTrainer``'s smooths labels by ``label_smoothing_factor``."""
+
+
 class Derived(NamedTuple):
     """An argument that follows from elsewhere in the recipe, and why."""
 
@@ -47,7 +59,7 @@ class Algorithm:
     config_class: str = ""
     """Class that the worker makes of the arguments, as ``module:Class``. Default: ``config``, from TRL."""
     unused: frozenset[str] = frozenset()
-    """Arguments of ``config`` that this algorithm does not read: naming one in a recipe is an error."""
+    """Arguments of ``config`` that this algorithm does not read, beside those of ``UNREAD``."""
     models: tuple[str, ...] = ()
     """Settings of its own that may name a further model, as ``model.base_model_name`` does: the trainer is given a Hub
     id or a local folder in their place. Their defaults name none."""
@@ -68,6 +80,11 @@ class Algorithm:
         """Settings that are no argument of the TRL config: the trainer is given them."""
         return frozenset(self.settings.model_fields) - trl_arguments(self.config).keys()
 
+    @property
+    def unread(self) -> frozenset[str]:
+        """Arguments of the TRL config that nothing reads here: naming one in a recipe is an error."""
+        return self.unused | UNREAD.get(self.config, frozenset())
+
     def models_named(self, settings: Mapping[str, Any]) -> dict[str, str]:
         """The further models that a run's settings name, by setting."""
         fields = self.settings.model_fields
@@ -75,4 +92,4 @@ class Algorithm:
 
     def takes(self, argument: str) -> bool:
         """Whether an argument of the TRL config means anything here."""
-        return argument in trl_arguments(self.config) and argument not in self.unused
+        return argument in trl_arguments(self.config) and argument not in self.unread

@@ -55,7 +55,7 @@ def batch_of(argument: Argument, processes: int) -> Batch:
 
 
 def round_of(argument: Argument, processes: int) -> Round:
-    """The round of sampling of a GRPO or GSPO run, as ``GRPOConfig`` works it out."""
+    """The round of sampling of a run that samples groups, as ``GRPOConfig`` works it out."""
     batch = batch_of(argument, processes)
     completions = argument("generation_batch_size")
     if completions is None:

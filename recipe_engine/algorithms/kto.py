@@ -35,7 +35,5 @@ ALGORITHM = Algorithm(
     config="KTOConfig",
     trainer="recipe_engine.runtime.trainers.kto:PreparedKTOTrainer",
     shapes=("unpaired",),
-    # Rows keep the order in which they were paired for the KL estimate; nothing reads the last one.
-    unused=frozenset({"train_sampling_strategy", "label_smoothing_factor"}),
     learning_rates=(1e-8, 1e-5),
 )

@@ -32,8 +32,6 @@ ALGORITHM = Algorithm(
     config="RewardConfig",
     trainer="recipe_engine.runtime.trainers.reward_model:PreparedRewardTrainer",
     shapes=("preference_margin",),
-    # Of transformers, and not read by this loss: label_smoothing is.
-    unused=frozenset({"label_smoothing_factor"}),
     task="sequence_classification",
     learning_rates=(1e-7, 1e-4),
 )

@@ -107,18 +107,31 @@ Passes:
 """,
     """R208 foreign-setting (error)
 
-The key is a setting of other algorithms: the chosen one would not read it. The settings that templates carry for every
-algorithm (num_generations, beta, epsilon, epsilon_high, steps_per_generation, importance_sampling_level) are a warning
-under an algorithm without groups; they have no effect there.
+The key is a setting of other algorithms: the chosen one would not read it. That goes for arguments of transformers
+too, such as label_smoothing_factor, which no loss but that of sft and cpt reads. The settings that templates carry for
+every algorithm (num_generations, beta, epsilon, epsilon_high, steps_per_generation, importance_sampling_level) are
+a warning under an algorithm without groups; they have no effect there.
 
 Fails:
     training:
       algorithm: sft
       temperature: 0.7
+Fails:
+    training:
+      algorithm: dpo
+      label_smoothing_factor: 0.1
+Fails:
+    training:
+      algorithm: grpo
+      train_sampling_strategy: group_by_length
 Passes:
     training:
       algorithm: grpo
       temperature: 0.7
+Passes:
+    training:
+      algorithm: sft
+      label_smoothing_factor: 0.1
 """,
     """R209 beta-zero-under-dpo (warning)
 

@@ -69,7 +69,7 @@ def _check_weights(context: Context, counts: list[RowCount]) -> Iterator[Diagnos
     """Whether good and bad answers weigh about as much, as the KTO paper (arXiv 2402.01306, section 4.2) advises."""
     reports = [count.report for count in counts if count.report is not None]
     good, bad = (sum(report.labels[label] for report in reports) for label in (True, False))
-    if context.algorithm.name != "kto" or len(reports) < len(counts) or not good or not bad:
+    if "unpaired" not in context.algorithm.shapes or len(reports) < len(counts) or not good or not bad:
         return
     desirable, undesirable = context.argument("desirable_weight"), context.argument("undesirable_weight")
     low, high = KTO_BALANCE

@@ -99,7 +99,10 @@ REMOVED = (
     ),
     Removed(("training", "sft_weight"), "write nll_loss_coef, which averages over sequences; sft_weight over tokens"),
     Removed(("training", "rpo_alpha"), "write loss_type: [sigmoid, sft] and loss_weights: [1.0, <alpha>]"),
-    Removed(("training", "group_by_length"), "write train_sampling_strategy: group_by_length"),
+    Removed(
+        ("training", "group_by_length"),
+        "write train_sampling_strategy: group_by_length, which kto and algorithms that sample do not take",
+    ),
     Removed(("training", "logging_dir"), "set the environment variable TENSORBOARD_LOGGING_DIR"),
     Removed(("training", "no_cuda"), "start with --num-gpus 0"),
     Removed(("training", "use_cpu"), "start with --num-gpus 0; the recipe itself runs on any number of GPUs"),

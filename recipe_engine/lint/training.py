@@ -105,7 +105,7 @@ def _set_aside_foreign_settings(report: Report, tree: dict[str, Any], chosen: Al
             continue
         path = ("training", key)
         if key not in chosen.settings.model_fields:
-            message = f"`{key}` is a setting of grpo and gspo; {chosen.name} does not use it"
+            message = f"`{key}` is a setting of {owners_of(key)}; {chosen.name} does not use it"
             report.add("R208", "warning", path, message, at_key=True, hint="remove it")
             _leave_out(report, tree, key)
         elif key == "beta" and chosen.name == "dpo" and tree[key] == 0 and not isinstance(tree[key], bool):
@@ -131,9 +131,9 @@ def _check_argument(report: Report, key: str, value: Any, chosen: Algorithm, cat
     path = ("training", key)
     argument = catalogue.get(key)
     if argument is None or key in ENGINE_ARGUMENTS or not chosen.takes(key):
-        owners = [name for name in NAMES if _takes(name, key)]
+        owners = owners_of(key)
         if owners:
-            message = f"`{key}` is a setting of {', '.join(owners)}; {chosen.name} does not take it"
+            message = f"`{key}` is a setting of {owners}; {chosen.name} does not take it"
             report.add("R208", "error", path, message, at_key=True, hint="remove it")
             return
         arguments = {name for name in catalogue.keys() - ENGINE_ARGUMENTS if chosen.takes(name)}
@@ -157,6 +157,12 @@ def _check_argument(report: Report, key: str, value: Any, chosen: Algorithm, cat
         report.add("R204", "error", path, f"{dotted(path)} is {shown(value)}; it must be {values.expected(schema)}")
     else:
         report_wrong_type(report, path, value, values.expected(schema))
+
+
+def owners_of(key: str) -> str:
+    """The algorithms that take a key of ``training``, at most five by name; empty where none does."""
+    owners = [name for name in NAMES if _takes(name, key)]
+    return ", ".join(owners[:5]) + (" and others" if len(owners) > 5 else "")
 
 
 def _takes(name: str, key: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from recipe_engine.algorithms import NAMES, algorithm
+from recipe_engine.algorithms.base import UNREAD
 from recipe_engine.compile import Options, compile_recipe, file_name_of
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.lint import check
@@ -51,8 +52,9 @@ def test_every_argument_is_one_of_the_trl_config_and_has_an_origin(file: Path) -
 @pytest.mark.parametrize("name", NAMES)
 def test_what_an_algorithm_does_not_read_is_an_argument_of_its_trl_config_and_no_setting(name: str) -> None:
     chosen = algorithm(name)
-    assert chosen.unused <= trl_arguments(chosen.config).keys()
-    assert not chosen.unused & chosen.settings.model_fields.keys()
+    assert chosen.unread <= trl_arguments(chosen.config).keys()
+    assert not chosen.unread & chosen.settings.model_fields.keys()
+    assert not chosen.unused & UNREAD.get(chosen.config, frozenset())  # each is written once
 
 
 @pytest.mark.parametrize("name", NAMES)

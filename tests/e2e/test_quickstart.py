@@ -15,6 +15,15 @@ def test_sft_brings_the_loss_below_a_third(sft_model: Path) -> None:
     assert losses[-1] < losses[0] / 3
 
 
+def test_cpt_brings_the_loss_on_texts_that_it_was_not_trained_on_below_half(tmp_path: Path) -> None:
+    trained("cpt.yaml", tmp_path)
+    losses = logged(tmp_path, "quickstart-cpt", "loss")
+    assert losses[-1] < losses[0] / 2
+    held_out = logged(tmp_path, "quickstart-cpt", "eval_loss")
+    assert held_out[-1] < held_out[0]
+    assert held_out[-1] < losses[0] / 2
+
+
 def test_dpo_learns_which_answer_is_preferred(after_sft: Path) -> None:
     trained("dpo.yaml", after_sft)
     accuracies = logged(after_sft, "quickstart-dpo", "rewards/accuracies")

@@ -407,6 +407,17 @@ def test_a_setting_of_another_algorithm_is_an_error(tmp_path: Path) -> None:
     assert re.fullmatch(r"`temperature` is a setting of .*grpo, .*; dpo does not take it", message)
 
 
+def test_of_many_algorithms_that_take_a_setting_five_are_named(tmp_path: Path) -> None:
+    _, message, _ = found_in(tmp_path, "training: {beta: 0.1}", "R208")
+    assert message == "`beta` is a setting of dpo, orpo, simpo, cpo, kto and others; sft does not use it"
+
+
+@pytest.mark.parametrize("key", ["resume_mode", "load_checkpoint"])
+def test_the_key_that_a_hint_on_resuming_names_is_read(tmp_path: Path, key: str) -> None:
+    _, _, hint = found_in(tmp_path, f"training: {{{key}: auto}}", "R207")
+    assert "write training.resume: FOLDER" in str(hint)
+
+
 def test_an_argument_of_another_trl_config_is_an_error(tmp_path: Path) -> None:
     _, message, _ = found_in(tmp_path, "training: {use_vllm: true}", "R208")
     assert re.fullmatch(r"`use_vllm` is a setting of .*grpo, .*; sft does not take it", message)

@@ -265,7 +265,8 @@ def test_the_known_trackers_are_those_of_transformers() -> None:
 def test_the_tables_of_rules_name_keys_that_exist() -> None:
     arguments = {name for each in NAMES for name in trl_arguments(algorithm(each).config)}
     assert set(argument_out_of_range.RANGES) <= arguments
-    assert set(evaluation_without_data.SETTINGS) <= arguments
+    own = {name for each in NAMES for name in algorithm(each).own_settings}
+    assert set(evaluation_without_data.SETTINGS) <= arguments | own
     assert {"use_rslora", "use_dora", "load_in_4bit", "load_in_8bit"} <= set(ModelBlock.model_fields)
 
 

@@ -95,33 +95,6 @@ class TestTheBatchOfASamplingRound:
             assert "L361" in codes(check_overlay(tmp_path, f"# with --num-gpus 1\n{text}"))
 
 
-class TestACheckpointInsideASamplingRound:
-    @pytest.mark.parametrize(("steps", "nearest"), [(100, 102), (98, 96), (99, 102), (2, 6)])
-    def test_the_nearest_number_of_steps_is_given_and_is_the_fix(
-        self, steps: int, nearest: int, tmp_path: Path
-    ) -> None:
-        text = grpo(steps_per_generation=6, num_generations=6, save_steps=steps)
-        found = only(check_overlay(tmp_path, text), "L338")
-        assert found.hint == f"write save_steps: {nearest}"
-        assert found.fix is not None
-        assert found.fix.edits[0].replacement == str(nearest)
-
-    def test_passes_over_a_round_lengthen_it(self, tmp_path: Path) -> None:
-        text = grpo(gradient_accumulation_steps=4, num_iterations=3, save_steps=100)
-        assert "of the 12 micro-batches" in only(check_overlay(tmp_path, text), "L338").message
-
-    def test_a_given_size_counts_once_the_number_of_gpus_is_known(self, tmp_path: Path) -> None:
-        text = grpo(generation_batch_size=64, per_device_train_batch_size=8, save_steps=6)
-        assert "L338" not in codes(check_overlay(tmp_path, text))
-        assert "L338" in codes(check_overlay(tmp_path, f"# with --num-gpus 2\n{text}"))
-        assert "L338" not in codes(check_overlay(tmp_path, f"# with --num-gpus 4\n{text}"))
-
-    def test_a_share_of_steps_that_are_not_known_yet_is_left_alone(self, tmp_path: Path) -> None:
-        assert "L338" not in codes(
-            check_overlay(tmp_path, grpo(steps_per_generation=6, num_generations=6, save_steps=0.1))
-        )
-
-
 class TestLengths:
     def test_the_default_of_max_length_is_named_where_the_recipe_gives_none(self, tmp_path: Path) -> None:
         found = only(check_overlay(tmp_path, "data:\n  max_prompt_length: 1024\n"), "L330")

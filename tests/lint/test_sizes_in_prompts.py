@@ -43,10 +43,3 @@ def test_where_the_number_of_gpus_is_not_known_it_is_a_note_that_names_those_tha
     found = only(check_overlay(tmp_path, text), "L380")
     assert found.severity == "note"
     assert str(found.hint).startswith("start it on 1, 2 or 4 GPUs, or write")
-
-
-def test_other_rules_count_with_the_sizes_that_follow(tmp_path: Path) -> None:
-    """A round of 4 updates: a checkpoint belongs at its end, which L338 says."""
-    text = f"{GRPO}  prompts_per_rollout: 64\n  prompts_per_update: 16\n  save_steps: 50\n"
-    found = only(check_overlay(tmp_path, text), "L338")
-    assert found.hint == "write save_steps: 52"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.trainers.process_rewards import outside
+from recipe_engine.runtime.trainers.process_rewards import outcome_advantages, outside
 from recipe_engine.runtime.trainers.rollout import RolloutTrainer
 from tests.numerics.conftest import MakeTrainer
 from tests.numerics.sampled import (
@@ -194,3 +194,9 @@ class TestFilter:
 
     def test_a_factor_of_one_draws_nothing(self, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
         assert self.refilled(make_trainer, monkeypatch, [[1.0] * 8], 1)[2] == 1
+
+
+def test_a_completion_that_is_alone_has_no_baseline() -> None:
+    """As in evaluation with ``num_generations_eval: 1``."""
+    accuracy = torch.tensor([1.0, 0.0])
+    assert outcome_advantages(accuracy, 1).tolist() == [1.0, 0.0]

@@ -75,7 +75,7 @@ _IN_TRAINING = {
     "use_wandb": (
         "write wandb: {enabled: true}; its key belongs into the environment variable WANDB_API_KEY, never into a recipe"
     ),
-    "load_checkpoint": "write resume_from_checkpoint: FOLDER/checkpoint-N",
+    "load_checkpoint": "write training.resume: FOLDER/checkpoint-N",
     "pretrain_mode": "write algorithm: cpt",
     "multiturn": "write assistant_only_loss: true: every assistant message of a conversation is trained",
 }

@@ -112,7 +112,7 @@ REMOVED = (
     Removed(("training", "optimizer_offload"), "write it in the DeepSpeed configuration that deepspeed_config names"),
     Removed(("training", "model_dtype"), "write model.torch_dtype, such as bfloat16"),
     Removed(("training", "enforce_eager"), _LEAVE_OUT + "vLLM is set up by TRL"),
-    Removed(("training", "resume_mode"), "write resume_from_checkpoint: FOLDER to go on from there, else leave it out"),
+    Removed(("training", "resume_mode"), "write training.resume: FOLDER to go on from there, else leave it out"),
     Removed(("training", "n_gpus_per_node"), "start with --num-gpus"),
     Removed(("training", "nnodes"), "start with --num-gpus"),
     Removed(("training", "logger"), "write wandb.enabled: true, or report_to"),

@@ -23,7 +23,7 @@ from recipe_engine.lint.rule import Context, Finding
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if context.algorithm.name != "ppo":
+    if "critic_warmup_steps" not in context.algorithm.own_settings:
         return
     steps, warmup = context.argument("max_steps"), context.argument("critic_warmup_steps")
     if 0 < steps <= warmup:

@@ -2,7 +2,8 @@
 
 The advantage estimator, the loss, or a switch that is off makes a setting mean nothing, so writing it would be a
 mistake that shows nowhere: ``scale_rewards`` belongs to the estimator ``group``, ``gamma`` to those with an advantage
-of each token, clip ranges to a loss that clips, and the bound of sampling to ``dynamic_sampling``.
+of each token, clip ranges to a loss that clips, the bound of sampling to ``dynamic_sampling``, and ``eval_top_p`` to
+an ``eval_temperature`` above 0.
 
 Fails:
     training:
@@ -24,6 +25,14 @@ Fails:
     training:
       algorithm: cispo
       delta: 3.0
+Fails:
+    data:
+      eval_holdout: 0.1
+    training:
+      algorithm: ppo
+      eval_strategy: epoch
+      eval_temperature: 0
+      eval_top_p: 0.9
 Passes:
     training:
       algorithm: reinforce_plus_plus
@@ -46,9 +55,11 @@ TWO_SIDED = frozenset({"grpo", "dr_grpo", "dapo", "bnpo", "luspo"})
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if "advantage_estimator" not in type(context.recipe.settings).model_fields:
-        return
-    for names, reason in _unread(context):
+    settings = type(context.recipe.settings).model_fields
+    found = [*(_unread(context) if "advantage_estimator" in settings else ())]
+    if "eval_temperature" in settings and context.argument("eval_temperature") == 0:
+        found.append((("eval_top_p", "eval_top_k"), "eval_temperature 0 takes the most likely token"))
+    for names, reason in found:
         for name in in_use(context, "training", names):
             yield Finding(("training", name), f"{name} has no effect: {reason}", hint="remove it", at_key=True)
 
@@ -68,8 +79,3 @@ def _unread(context: Context) -> Iterator[tuple[tuple[str, ...], str]]:
         yield CLIPPING, f"loss_type {loss} does not clip"
     if not context.argument("dynamic_sampling"):
         yield ("max_sampling_rounds", "unfilled_rounds"), "dynamic_sampling is false"
-    if context.argument("eval_strategy") == "no" and not context.argument("eval_on_start"):
-        names = ("eval_temperature", "eval_top_p", "eval_top_k", "num_generations_eval")
-        yield names, "nothing is evaluated: eval_strategy is no"
-    elif context.argument("eval_temperature") == 0:
-        yield ("eval_top_p", "eval_top_k"), "eval_temperature 0 takes the most likely token"

@@ -12,6 +12,10 @@ Fails:
       eval_steps: 50
 Fails:
     training:
+      algorithm: ppo
+      eval_temperature: 0
+Fails:
+    training:
       lr_scheduler_type: reduce_lr_on_plateau
 Passes:
     data:
@@ -35,6 +39,7 @@ from recipe_engine.lint.rule import Context, Finding
 SETTINGS = (
     *("eval_steps", "eval_delay", "eval_on_start", "eval_accumulation_steps", "batch_eval_metrics"),
     *("bf16_full_eval", "fp16_full_eval", "num_generations_eval", "eval_packing"),
+    *("eval_temperature", "eval_top_p", "eval_top_k"),
     *("metric_for_best_model", "greater_is_better"),
 )
 ROWS = "give data.eval_datasets, or data.eval_holdout: 0.05 to set 5% of the training rows aside"

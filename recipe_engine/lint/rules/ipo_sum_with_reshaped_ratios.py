@@ -31,7 +31,7 @@ from recipe_engine.lint.rule import Context, Finding
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if context.algorithm.name != "dpo" or "ipo_sum" not in losses_of(context.recipe):
+    if not context.algorithm.takes("use_weighting") or "ipo_sum" not in losses_of(context.recipe):
         return
     for name in in_use(context, "training", ["use_weighting", "ld_alpha", "f_divergence_type"]):
         if context.argument(name) != "reverse_kl":

@@ -33,7 +33,7 @@ from recipe_engine.lint.rule import Context, Finding
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if context.algorithm.name != "ppo":
+    if "kl_controller" not in context.algorithm.own_settings:
         return
     adaptive = context.argument("kl_controller") == "adaptive"
     if adaptive and (context.argument("beta") == 0 or not context.argument("kl_in_reward")):

@@ -29,7 +29,7 @@ from recipe_engine.lint.rule import Context, Finding
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if context.algorithm.name != "kto" or context.argument("loss_type") != "kto":
+    if "unpaired" not in context.algorithm.shapes or context.argument("loss_type") != "kto":
         return
     if context.argument("per_device_train_batch_size") > 1:
         return

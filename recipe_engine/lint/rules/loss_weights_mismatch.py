@@ -29,7 +29,7 @@ from recipe_engine.lint.rule import Context, Finding
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if context.algorithm.name != "dpo" or (weights := context.argument("loss_weights")) is None:
+    if not context.algorithm.takes("loss_weights") or (weights := context.argument("loss_weights")) is None:
         return
     given = context.argument("loss_type")
     losses = [given] if isinstance(given, str) else given

@@ -37,7 +37,7 @@ from recipe_engine.lint.rule import Context, Finding
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if context.algorithm.name != "prime":
+    if "accuracy_lower_bound" not in context.algorithm.own_settings:
         return
     low, high = context.argument("accuracy_lower_bound"), context.argument("accuracy_upper_bound")
     group = context.argument("num_generations")

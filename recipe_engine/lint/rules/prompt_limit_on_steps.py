@@ -28,6 +28,6 @@ from recipe_engine.lint.rule import Context, Finding
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if context.algorithm.name == "process_reward" and context.recipe.data.max_prompt_length is not None:
-        path = ("data", "max_prompt_length")
-        yield Finding(path, "process_reward has no limit of its own for prompts", hint="remove it", at_key=True)
+    if "stepwise" in context.algorithm.shapes and context.recipe.data.max_prompt_length is not None:
+        message = f"{context.algorithm.name} has no limit of its own for prompts"
+        yield Finding(("data", "max_prompt_length"), message, hint="remove it", at_key=True)

@@ -27,7 +27,7 @@ from recipe_engine.lint.rule import Context, Finding
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if context.algorithm.name != "simpo" or context.argument("gamma") is None:
+    if "gamma_beta_ratio" not in context.algorithm.own_settings or context.argument("gamma") is None:
         return
     if context.given("training", "gamma_beta_ratio"):
         yield Finding(

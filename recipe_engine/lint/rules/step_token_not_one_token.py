@@ -43,7 +43,7 @@ HINT = "name a token that the vocabulary has, such as a reserved special token; 
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if context.algorithm.name != "process_reward":
+    if "stepwise" not in context.algorithm.shapes:
         return
     rewards = context.argument("reward_tokens")
     path: Path = ("training", "reward_tokens")

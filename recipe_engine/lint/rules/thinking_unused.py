@@ -20,6 +20,19 @@ Passes:
         - name: builtin/thoughts
     thinking:
       open: <think>
+Passes:
+    training:
+      algorithm: kto
+    data:
+      datasets:
+        - name: builtin/unpaired
+    thinking:
+      open: <think>
+Passes:
+    training:
+      algorithm: reward_model
+    thinking:
+      open: <think>
 """
 
 from __future__ import annotations
@@ -28,7 +41,7 @@ from collections.abc import Iterator
 
 from recipe_engine.lint.rule import Context, Finding
 
-WITH_RESPONSES = frozenset({"messages", "prompt_completion", "preference", "prompt"})
+WITH_RESPONSES = frozenset({"messages", "prompt_completion", "preference", "preference_margin", "unpaired", "prompt"})
 """Shapes of rows that hold responses, or for which responses are sampled."""
 
 

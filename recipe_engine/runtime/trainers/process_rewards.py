@@ -8,9 +8,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 
 def others_mean(values: Tensor, group: int) -> Tensor:
-    """For each completion, the mean of a number (B,) over the other completions of its prompt."""
+    """For each completion, the mean of a number (B,) over the other completions of its prompt.
+
+    Of one alone, as evaluation may sample, it is 0: there is nothing to compare with.
+    """
     grouped = values.view(-1, group)
-    return ((grouped.sum(1, keepdim=True) - grouped) / (group - 1)).flatten()
+    return ((grouped.sum(1, keepdim=True) - grouped) / max(group - 1, 1)).flatten()
 
 
 def mean_reward(rewards: Tensor, mask: Tensor) -> Tensor:
