@@ -103,7 +103,8 @@ class RoundRestored(TrainerCallback):
         if self.checkpoint is None or not hasattr(self.trainer, "_buffered_inputs"):
             return
         file = _round_file(Path(self.checkpoint), args.process_index)
-        kept = torch.load(file, map_location=args.device, weights_only=True) if file.is_file() else None
+        device = "cpu" if args.device.type == "cpu" else args.device  # torch.load knows no cpu:0
+        kept = torch.load(file, map_location=device, weights_only=True) if file.is_file() else None
         fits = torch.tensor(kept is not None and kept["made_for"] == _made_for(self.trainer), device=args.device)
         # One process that draws anew while another does not would wait for it forever.
         agreed = bool(self.trainer.accelerator.gather(fits.unsqueeze(0)).all())

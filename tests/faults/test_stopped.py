@@ -34,7 +34,8 @@ ROUNDS: dict[str, Any] = {
     # a round of samples is trained on for four steps, and some checkpoints fall into the middle of one
     "training": {"num_generations": 4, "steps_per_generation": 4, "max_completion_length": 6},
 }
-CASES = {"sft": ("sft", {}), "grpo in the middle of a round": ("grpo", ROUNDS)}
+TWO: dict[str, Any] = {**ROUNDS, "launch": {"cpu_processes": 2}}
+CASES = {"sft": ("sft", {}), "grpo in the middle of a round": ("grpo", ROUNDS), "grpo on two processes": ("grpo", TWO)}
 
 
 @pytest.mark.parametrize(("algorithm", "blocks"), CASES.values(), ids=CASES)
