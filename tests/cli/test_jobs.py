@@ -23,13 +23,13 @@ def recipe_cli(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 def test_the_life_of_a_run(tmp_path: Path) -> None:
     assert recipe_cli(tmp_path, "status").stdout == "no run under models\n"
-    file = recipe(tmp_path, training={"max_steps": 60, "save_steps": 50})
+    file = recipe(tmp_path, training={"max_steps": 400, "save_steps": 5000})
     process = start(file)
     wait_until(process, lambda: steps_logged(tmp_path / "models/run") >= 3)
     listed = recipe_cli(tmp_path, "status").stdout.splitlines()
-    assert re.match(r"run +running +\d+/60 ", listed[1]), listed
+    assert re.match(r"run +running +\d+/400 ", listed[1]), listed
     (data,) = json.loads(recipe_cli(tmp_path, "status", "--json").stdout)
-    assert (data["state"], data["pid"], data["max_steps"]) == ("running", process.pid, 60)
+    assert (data["state"], data["pid"], data["max_steps"]) == ("running", process.pid, 400)
     assert data["seconds_left"] > 0
     refused = recipe_cli(tmp_path, "resume", "run")
     assert (refused.returncode, "is running" in refused.stderr) == (1, True)
@@ -46,7 +46,7 @@ def test_the_life_of_a_run(tmp_path: Path) -> None:
     assert "going on from models/run/checkpoint-" in resumed.stdout
     assert recipe_cli(tmp_path, "wait", "models/run").stdout == "models/run: done\n"
     (data,) = json.loads(recipe_cli(tmp_path, "status", "--json").stdout)
-    assert (data["state"], data["step"], data["exit_code"]) == ("done", 60, 0)
+    assert (data["state"], data["step"], data["exit_code"]) == ("done", 400, 0)
 
 
 def test_a_dead_process_is_noticed(tmp_path: Path) -> None:
