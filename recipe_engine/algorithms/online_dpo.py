@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from recipe_engine.algorithms.base import Algorithm, Derived
-from recipe_engine.algorithms.gkd import NO_REWARDS
-from recipe_engine.algorithms.grpo import completion_length
+from recipe_engine.algorithms.base import Algorithm
+from recipe_engine.algorithms.gkd import NO_REWARDS, derived
 from recipe_engine.algorithms.rollout import EvaluationSampling
-from recipe_engine.algorithms.teacher import without_router_loss
-from recipe_engine.recipe.root import Recipe
 
 KEPT = frozenset(
     {"sync_ref_model", "ref_model_sync_steps", "ref_model_mixup_alpha", "loss_type"}
@@ -43,13 +39,6 @@ class OnlineDpoSettings(EvaluationSampling):
     optimizer step a round."""
     num_iterations: Annotated[int, Field(ge=1)] = 1
     """Passes over each round of samples."""
-
-
-def derived(recipe: Recipe) -> Mapping[str, Derived]:
-    """Lengths as in GRPO; of its trainer, only what samples and scores."""
-    correction = Derived(False, "the loss needs no ratio to the policy that sampled")
-    found = {**completion_length(recipe), **without_router_loss(recipe)}
-    return {**found, "vllm_importance_sampling_correction": correction}
 
 
 ALGORITHM = Algorithm(

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from recipe_engine.runtime.trainers.gae import explained_variance, gae, value_losses, whiten
+from recipe_engine.runtime.trainers.advantages import whiten
+from recipe_engine.runtime.trainers.gae import explained_variance, gae, value_losses
 from recipe_engine.runtime.trainers.kl_control import KlControl
 from tests.numerics.conftest import MakeTrainer
 from tests.numerics.sampled import (
@@ -28,6 +29,11 @@ from tests.numerics.support import relative_error
 from tests.runtime.support import Row
 
 B = len(COMPLETIONS)
+
+
+def alone(value: Tensor) -> Tensor:
+    """The sum over all processes, of which there is one."""
+    return value
 
 
 def advantages_of(rewards: list[float], values: list[float], gamma: float, lam: float) -> list[float]:
@@ -60,7 +66,7 @@ def test_gae_of_a_row_without_tokens_is_nothing() -> None:
 class TestWhitening:
     def test_it_has_mean_0_and_unbiased_variance_1_over_the_tokens_alone(self) -> None:
         values, mask = random(3, 4, seed=3), torch.tensor([[1, 1, 1, 1], [1, 0, 0, 0], [1, 1, 0, 0]])
-        whitened, spread = whiten(values, mask)
+        whitened, spread = whiten(values, mask, alone)
         kept, before = whitened[mask.bool()], values[mask.bool()]
         assert float(kept.mean()) == pytest.approx(0, abs=1e-12)
         assert float(kept.var()) == pytest.approx(1, rel=1e-6)
@@ -71,12 +77,12 @@ class TestWhitening:
     @pytest.mark.parametrize("tokens", [0, 1])
     def test_a_single_token_or_none_becomes_0(self, tokens: int) -> None:
         mask = torch.tensor([[float(tokens), 0.0]])
-        whitened, spread = whiten(torch.tensor([[3.0, 5.0]]), mask)
+        whitened, spread = whiten(torch.tensor([[3.0, 5.0]]), mask, alone)
         assert whitened.tolist() == [[0.0, 0.0]]
         assert spread == 0
 
     def test_equal_values_become_0(self) -> None:
-        whitened, _ = whiten(torch.full((2, 3), 0.7, dtype=torch.float64), torch.ones(2, 3))
+        whitened, _ = whiten(torch.full((2, 3), 0.7, dtype=torch.float64), torch.ones(2, 3), alone)
         assert float(whitened.abs().max()) < 1e-9
 
 
@@ -277,9 +283,9 @@ def test_a_clipped_value_that_is_worse_has_no_gradient() -> None:
 
 def test_explained_variance_is_the_share_that_values_predict() -> None:
     returns, mask = random(3, 5, seed=1), torch.ones(3, 5)
-    assert explained_variance(returns, returns, mask) == pytest.approx(1)
-    assert explained_variance(torch.zeros(3, 5).double(), returns, mask) == pytest.approx(0)
-    half = explained_variance(0.5 * returns, returns, mask)
+    assert explained_variance(returns, returns, mask, alone) == pytest.approx(1)
+    assert explained_variance(torch.zeros(3, 5).double(), returns, mask, alone) == pytest.approx(0)
+    half = explained_variance(0.5 * returns, returns, mask, alone)
     assert half is not None
     assert math.isclose(half, 0.75)
-    assert explained_variance(returns, torch.ones(3, 5).double(), mask) is None
+    assert explained_variance(returns, torch.ones(3, 5).double(), mask, alone) is None

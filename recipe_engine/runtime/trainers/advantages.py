@@ -100,18 +100,24 @@ def returns_to_go(rewards: Tensor, mask: Tensor, gamma: float) -> Tensor:
     return returns
 
 
-def whitened(values: Tensor, mask: Tensor, total: Total) -> Tensor:
-    """Values with mean 0 and variance 1 over the tokens of all processes that are not masked, (B, T) -> (B, T)."""
-    mask = mask.to(values.dtype)
-    count = total(mask.sum())
-    mean = total((values * mask).sum()) / count.clamp(min=1)
-    variance = total(((values - mean) ** 2 * mask).sum()) / (count - 1).clamp(min=1)
-    return (values - mean) * (variance + 1e-8).rsqrt() * mask
+def whiten(values: Tensor, mask: Tensor, total: Total) -> tuple[Tensor, float]:
+    """Values with mean 0 and variance 1 over the tokens of all processes that are not masked, and their deviation.
+
+    (B, T) -> (B, T). The variance is the unbiased one. A single token has none, and becomes 0.
+    """
+    mask = mask.to(torch.float64)
+    exact = values.to(torch.float64)
+    count, summed = total(torch.stack([mask.sum(), (exact * mask).sum()])).tolist()
+    mean = summed / max(count, 1.0)
+    squares = float(total((((exact - mean) ** 2) * mask).sum()))
+    variance = squares / max(count - 1.0, 1.0)
+    whitened = (exact - mean) * (variance + 1e-8) ** -0.5 * mask
+    return whitened.to(values.dtype), variance**0.5
 
 
 def reinforce_plus_plus(rewards: Tensor, mask: Tensor, gamma: float, total: Total) -> Tensor:
     """REINFORCE++, arXiv 2501.03262: each token's return, whitened over the tokens of the round."""
-    return whitened(returns_to_go(rewards, mask, gamma), mask, total)
+    return whiten(returns_to_go(rewards, mask, gamma), mask, total)[0]
 
 
 def reinforce_plus_plus_baseline(centred: Tensor, mask: Tensor, total: Total) -> Tensor:
@@ -119,7 +125,7 @@ def reinforce_plus_plus_baseline(centred: Tensor, mask: Tensor, total: Total) ->
 
     ``centred``, (B,), is ``group_advantages(..., "none")`` of this process.
     """
-    return whitened(centred[:, None].expand(mask.shape), mask, total)
+    return whiten(centred[:, None].expand(mask.shape), mask, total)[0]
 
 
 def remax(rewards: Tensor, baseline: Tensor, mask: Tensor, gamma: float) -> Tensor:

@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-Sums = Callable[[Tensor], Tensor]
-"""Sums a small tensor over all processes."""
-
-
-def one_process(totals: Tensor) -> Tensor:
-    """``Sums`` of a single process."""
-    return totals
-
-
-def token_rewards(scores: Tensor, penalties: Tensor, mask: Tensor) -> Tensor:
-    """The score (B,) at a completion's last token, less the penalty of each token (Ziegler et al., 1909.08593)."""
-    lengths = mask.sum(-1)
-    last = torch.arange(mask.size(1), device=mask.device) == (lengths - 1).unsqueeze(-1)
-    return scores.unsqueeze(-1) * last - penalties * mask
+from recipe_engine.runtime.trainers.advantages import Total, whiten
 
 
 def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float) -> tuple[Tensor, Tensor]:
@@ -43,21 +28,6 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float)
     return advantages, advantages + values
 
 
-def whiten(values: Tensor, mask: Tensor, sums: Sums = one_process) -> tuple[Tensor, float]:
-    """Values with mean 0 and variance 1 over all tokens of all processes, and the deviation that they had.
-
-    The variance is the unbiased one. A single token has none, and becomes 0.
-    """
-    mask = mask.to(torch.float64)
-    exact = values.to(torch.float64)
-    count, total = sums(torch.stack([mask.sum(), (exact * mask).sum()])).tolist()
-    mean = total / max(count, 1.0)
-    squares = float(sums((((exact - mean) ** 2) * mask).sum()))
-    variance = squares / max(count - 1.0, 1.0)
-    whitened = (exact - mean) * (variance + 1e-8) ** -0.5 * mask
-    return whitened.to(values.dtype), variance**0.5
-
-
 def value_losses(values: Tensor, old_values: Tensor, returns: Tensor, cliprange: float | None) -> tuple[Tensor, Tensor]:
     """The critic's loss of each token, and where the clipped value gave it.
 
@@ -72,8 +42,8 @@ def value_losses(values: Tensor, old_values: Tensor, returns: Tensor, cliprange:
     return 0.5 * torch.maximum(losses, clipped), clipped > losses
 
 
-def explained_variance(values: Tensor, returns: Tensor, mask: Tensor, sums: Sums = one_process) -> float | None:
+def explained_variance(values: Tensor, returns: Tensor, mask: Tensor, total: Total) -> float | None:
     """``1 - Var(returns - values) / Var(returns)`` over all tokens; none where returns do not vary."""
-    _, unexplained = whiten(returns - values, mask, sums)
-    _, spread = whiten(returns, mask, sums)
+    _, unexplained = whiten(returns - values, mask, total)
+    _, spread = whiten(returns, mask, total)
     return None if spread == 0 else 1 - (unexplained / spread) ** 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -13,47 +12,39 @@ from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.reward_rows import unpack
 from recipe_engine.runtime.trainers import advantages as estimate
 from recipe_engine.runtime.trainers.decoding import sampling
-from recipe_engine.runtime.trainers.resampling import fill, further_rounds
+from recipe_engine.runtime.trainers.resampling import refill
 from recipe_engine.runtime.trainers.rollout import Batch, RolloutTrainer
 
 
 class RewardedGRPOTrainer(RolloutTrainer):
-    """The advantage is that of ``settings.advantage_estimator``.
-
-    A subclass may override ``worth_training`` to keep other groups under dynamic sampling.
-    """
+    """The advantage is that of ``settings.advantage_estimator``."""
 
     settings: GrpoSettings
-
-    def worth_training(self) -> Tensor:
-        """Which groups of the round at hand are kept under dynamic sampling, (N / num_generations,) booleans."""
-        return estimate.has_spread(self.scores(), self.num_generations)
 
     def sample(self, rows: list[dict[str, str]]) -> Batch:
         batch = super().sample(rows)
         if not self.model.training:
             return batch
-        kept = self.worth_training()
-        useless = [float((~kept).sum())]
+        useless = [int((~self._have_spread()).sum())]
         if self.settings.dynamic_sampling:
-            missing = (~kept).nonzero().flatten().tolist()
-            further = further_rounds(self, rows)
-            while missing and len(useless) < self.settings.max_sampling_rounds and (drawn := next(further, None)):
-                another = partial(super().sample, drawn)
-                missing, of_this_round = fill(self, batch, missing, another, self.worth_training)
-                useless.append(of_this_round)
-            batch["num_items_in_batch"] = self.total(self.loss_mask(batch).sum())
+            most = self.settings.max_sampling_rounds
+            missing, useless = refill(self, batch, rows, super().sample, self._have_spread, most)
             self._report(len(useless), missing)
         if self.num_generations > 1:
-            self.note("groups_without_spread", sum(useless) / len(useless) / len(kept))
+            groups = len(self.rewards) // self.num_generations
+            self.note("groups_without_spread", sum(useless) / len(useless) / groups)
         return batch
 
-    def _report(self, rounds: int, missing: list[int]) -> None:
+    def _have_spread(self) -> Tensor:
+        """Which groups of the round at hand teach something, (N / num_generations,) booleans."""
+        return estimate.has_spread(self.scores(), self.num_generations)
+
+    def _report(self, rounds: int, missing: int) -> None:
         self.note("sampling/rounds", rounds)
-        self.note("sampling/unfilled_groups", len(missing))
+        self.note("sampling/unfilled_groups", missing)
         if missing and self.settings.unfilled_rounds == "error":
             raise RunError(
-                f"step {self.state.global_step + 1}: after {rounds} rounds of sampling {len(missing)} groups still "
+                f"step {self.state.global_step + 1}: after {rounds} rounds of sampling {missing} groups still "
                 "have no spread in their rewards",
                 hint="raise training.max_sampling_rounds, choose harder or easier prompts, or write "
                 "training.unfilled_rounds: keep",
@@ -61,7 +52,7 @@ class RewardedGRPOTrainer(RolloutTrainer):
 
     def advantages(self, batch: Batch, rows: list[dict[str, str]]) -> Tensor:
         settings, group, scores = self.settings, self.num_generations, self.scores()
-        penalty, mask = self.penalty(batch), self.loss_mask(batch)
+        penalty, mask = self.penalty(batch), batch["completion_mask"]
         tokens = estimate.at_last_token(self.local(scores), mask) - penalty
         # No token of a completion that could not be scored is credited, nor counted.
         scored = mask * ~self.local(scores).isnan()[:, None]

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 from trl import GRPOConfig
 
 from recipe_engine.algorithms.online_dpo import OnlineDpoSettings
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.teacher import mean_over_tokens
+from recipe_engine.runtime.trainers.pairs import ipo, smoothed
 from recipe_engine.runtime.trainers.rollout import RolloutTrainer
 
 Batch = dict[str, Any]
@@ -79,10 +79,7 @@ class OnlineDPOTrainer(RolloutTrainer):
         preferred = inputs["preferred"]
         losses = pair_losses(self.loss_type, self.beta, ratios, masks.sum(dim=1))
         self._measure(chosen.detach(), rejected.detach(), preferred)
-        share = inputs["pairs_in_round"].clamp(min=1) / self.accelerator.num_processes
-        if self.model.training:
-            share = share * self.current_gradient_accumulation_steps / self.args.steps_per_generation
-        return (losses * preferred).sum() / share
+        return (losses * preferred).sum() / self.share_of_step(inputs["pairs_in_round"])
 
     def _measure(self, chosen: Tensor, rejected: Tensor, preferred: Tensor) -> None:
         rewards = [self.beta * chosen, self.beta * rejected, self.beta * (chosen - rejected)]
@@ -99,4 +96,4 @@ def pair_losses(kind: str, beta: float, ratios: Tensor, lengths: Tensor) -> Tens
     """
     chosen, rejected = (ratios / lengths if kind == "ipo" else ratios).chunk(2)
     margin = chosen - rejected
-    return -logsigmoid(beta * margin) if kind == "sigmoid" else (margin - 1 / (2 * beta)) ** 2
+    return smoothed(beta * margin, 0.0) if kind == "sigmoid" else ipo(margin, beta)

@@ -51,13 +51,17 @@ def hinge(margin: Tensor) -> Tensor:
     return torch.relu(1 - margin)
 
 
+def ipo(difference: Tensor, beta: float) -> Tensor:
+    """(D - 1 / (2 beta))^2 of the difference D of two log-ratios (arXiv 2310.12036, equation 17, with tau = beta)."""
+    return (difference - 1 / (2 * beta)) ** 2
+
+
 def ipo_sum(policy: Pairs, reference: tuple[Tensor, Tensor], beta: float) -> Tensor:
-    """IPO on summed log-probabilities (arXiv 2310.12036, equation 17, with tau = beta): (D - 1 / (2 beta))^2.
+    """IPO on summed log-probabilities.
 
     ``reference`` are the log-probabilities that the reference model gives the chosen and the rejected responses.
     """
-    difference = (policy.chosen - reference[0]) - (policy.rejected - reference[1])
-    return (difference - 1 / (2 * beta)) ** 2
+    return ipo((policy.chosen - reference[0]) - (policy.rejected - reference[1]), beta)
 
 
 def log_odds(mean_log_probs: Tensor) -> Tensor:

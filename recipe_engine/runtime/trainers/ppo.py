@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from recipe_engine.runtime.trainers.advantages import at_last_token, whiten
 from recipe_engine.runtime.trainers.companion import Companion
 from recipe_engine.runtime.trainers.companion_trainer import CompanionTrainer
 from recipe_engine.runtime.trainers.critic import load_critic
-from recipe_engine.runtime.trainers.gae import explained_variance, gae, token_rewards, value_losses, whiten
+from recipe_engine.runtime.trainers.gae import explained_variance, gae, value_losses
 from recipe_engine.runtime.trainers.kl_control import KlControl
 from recipe_engine.runtime.trainers.rollout import Batch
 
@@ -39,11 +40,11 @@ class PPOTrainer(CompanionTrainer):
 
     def sample(self, rows: list[dict[str, str]]) -> Batch:
         batch = super().sample(rows)
-        mask = self.loss_mask(batch)
+        mask = batch["completion_mask"]
         scores = self.local(self.demanded_scores()) - self._missing_end(batch)
         values = self.companion_says(batch) * mask
         penalty = self.penalty(batch)
-        rewards = token_rewards(scores, penalty, mask)
+        rewards = at_last_token(scores, mask) - penalty
         advantages, returns = gae(rewards, values, mask, self.settings.gamma, self.settings.lam)
         batch["advantages"], spread = whiten(advantages, mask, self.total)
         batch |= {"values": values, "returns": returns}

@@ -6,7 +6,6 @@ round (``update: after`` in verl, a single forward).
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -14,9 +13,9 @@ from transformers import AutoModelForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
 from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.trainers.advantages import whiten
 from recipe_engine.runtime.trainers.companion import Companion
 from recipe_engine.runtime.trainers.companion_trainer import CompanionTrainer
-from recipe_engine.runtime.trainers.gae import whiten
 from recipe_engine.runtime.trainers.process_rewards import (
     mean_reward,
     others_mean,
@@ -25,7 +24,7 @@ from recipe_engine.runtime.trainers.process_rewards import (
     outside,
     process_returns,
 )
-from recipe_engine.runtime.trainers.resampling import fill, further_rounds
+from recipe_engine.runtime.trainers.resampling import refill
 from recipe_engine.runtime.trainers.rollout import Batch
 
 
@@ -65,7 +64,7 @@ class PRIMETrainer(CompanionTrainer):
         batch = super().sample(rows)
         if self.model.training:
             self._refill(batch, rows)
-        mask, accuracy = self.loss_mask(batch), self.local(self.scores())
+        mask, accuracy = batch["completion_mask"], self.local(self.scores())
         group = self.num_generations if self.model.training else self.num_generations_eval
         log_ratios = (self.companion_says(batch) - batch["ref_per_token_logps"]) * mask
         rewards = self.settings.beta_train * log_ratios
@@ -87,14 +86,12 @@ class PRIMETrainer(CompanionTrainer):
 
     def _refill(self, batch: Batch, rows: list[dict[str, str]]) -> None:
         """Replace prompts outside the bounds, as far as ``oversample_factor`` lets it draw further rounds."""
-        missing = (~self._worth_training()).nonzero().flatten().tolist()
-        prompts, found, rounds = len(self.rewards) // self.num_generations, len(missing), 1
-        further = further_rounds(self, rows)
-        while missing and rounds < self.settings.oversample_factor and (drawn := next(further, None)):
-            missing, _ = fill(self, batch, missing, partial(super().sample, drawn), self._worth_training)
-            rounds += 1
-        batch["num_items_in_batch"] = self.total(self.loss_mask(batch).sum())
-        self.note_all(filter__outside=found / prompts, filter__left=len(missing) / prompts, sampling__rounds=rounds)
+        most = self.settings.oversample_factor
+        missing, useless = refill(self, batch, rows, super().sample, self._worth_training, most)
+        prompts = len(self.rewards) // self.num_generations
+        self.note_all(
+            filter__outside=useless[0] / prompts, filter__left=missing / prompts, sampling__rounds=len(useless)
+        )
 
     def _worth_training(self) -> Tensor:
         settings = self.settings

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -76,9 +77,27 @@ def _widened(values: Tensor, width: int, fill: int, left: bool) -> Tensor:
     return torch.nn.functional.pad(values, (missing, 0) if left else (0, missing), value=fill)
 
 
-def fill(
+def refill(
+    trainer: Any, batch: Batch, rows: Packed, sample: Callable[[Packed], Batch], worth: Callable[[], Tensor], most: int
+) -> tuple[int, list[int]]:
+    """Sample further rounds and put their groups worth training into the places of those that are not.
+
+    ``worth`` tells which groups of the round that was sampled last are; at most ``most`` rounds are sampled, the one at
+    hand, ``batch`` of ``rows``, included. Returns how many groups still are not, and how many of each round were not.
+    """
+    kept = worth()
+    missing, useless = (~kept).nonzero().flatten().tolist(), [int((~kept).sum())]
+    further = further_rounds(trainer, rows)
+    while missing and len(useless) < most and (drawn := next(further, None)):
+        missing, of_this_round = _fill(trainer, batch, missing, partial(sample, drawn), worth)
+        useless.append(of_this_round)
+    batch["num_items_in_batch"] = trainer.total(batch["completion_mask"].sum())
+    return len(missing), useless
+
+
+def _fill(
     trainer: Any, batch: Batch, missing: list[int], other: Callable[[], Batch], worth: Callable[[], Tensor]
-) -> tuple[list[int], float]:
+) -> tuple[list[int], int]:
     """Sample another round (``other``) and put its groups ``worth`` training into the places that miss one.
 
     Returns the places that still miss one, and how many groups of that round were not worth training.
@@ -96,7 +115,7 @@ def fill(
                 column[place * size + k] = values[source * size + k]
     trainer.rewards = rewards
     _put_completions_table(trainer, table)
-    return missing[len(pairs) :], float((~kept).sum())
+    return missing[len(pairs) :], int((~kept).sum())
 
 
 def _completions_table(trainer: Any) -> list[list[Any]]:

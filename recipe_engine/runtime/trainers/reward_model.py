@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 from transformers import AutoModelForSequenceClassification, set_seed
 from trl import RewardTrainer
 from trl.trainer.utils import create_model_from_path, pad
@@ -17,6 +16,7 @@ from trl.trainer.utils import create_model_from_path, pad
 from recipe_engine.algorithms.reward_model import RewardModelSettings
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.scoring import HEAD, last_attended_scores
+from recipe_engine.runtime.trainers.pairs import smoothed
 
 Row = dict[str, Any]
 
@@ -77,9 +77,7 @@ def pair_losses(chosen: Tensor, rejected: Tensor, margin: Tensor | None, setting
     """
     difference = chosen - rejected if margin is None else chosen - rejected - margin
     smoothing, centring = settings.label_smoothing, settings.center_rewards_coefficient
-    losses = -logsigmoid(difference)
-    if smoothing:
-        losses = (1 - smoothing) * losses - smoothing * logsigmoid(-difference)
+    losses = smoothed(difference, smoothing)
     return losses + centring * (chosen + rejected) ** 2 if centring else losses
 
 

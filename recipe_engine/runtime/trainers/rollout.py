@@ -80,11 +80,6 @@ class RolloutTrainer(GRPOTrainer):
         whole: Tensor = self.accelerator.reduce(values, reduction="sum")
         return whole
 
-    def loss_mask(self, batch: Batch) -> Tensor:
-        """Which completion tokens are trained on, (B, T)."""
-        mask: Tensor = batch["completion_mask"]
-        return mask * batch["tool_mask"] if "tool_mask" in batch else mask
-
     @torch.no_grad()
     def sampled_log_probs(self, batch: Batch) -> Tensor:
         """Log-probabilities of the completions' tokens under the policy that sampled them, (B, T), masked ones 0."""
@@ -95,14 +90,14 @@ class RolloutTrainer(GRPOTrainer):
             length = batch["completion_ids"].shape[1]
             size = self.args.per_device_train_batch_size
             known, *_ = super()._get_per_token_logps_and_entropies(self.model, ids, attention, length, size)
-        return known * self.loss_mask(batch)
+        return known * batch["completion_mask"]
 
     def penalty(self, batch: Batch) -> Tensor:
         """What the KL penalty takes from the reward of each token, (B, T): 0 where it is in the loss or there is none.
 
         As in arXiv 2402.14740: beta x log(pi / pi_ref), estimated by ``kl_type``.
         """
-        mask = self.loss_mask(batch)
+        mask = batch["completion_mask"]
         if not self.settings.kl_in_reward or self.beta == 0:
             return torch.zeros(mask.shape, device=mask.device)
         kl = divergence(kl_type_of(self.settings), self.sampled_log_probs(batch), batch["ref_per_token_logps"]) * mask
@@ -110,9 +105,25 @@ class RolloutTrainer(GRPOTrainer):
         self.note("kl", (self.total(kl.sum()) / count.clamp(min=1)).item())
         return self.beta * kl
 
+    @property
+    def mode(self) -> str:
+        """Which metrics are being made, as TRL names them."""
+        return "train" if self.model.training else "eval"
+
+    def share_of_step(self, total_of_round: Tensor) -> Tensor:
+        """What a sum over this micro-batch is divided by to be its part of the mean over one optimizer step.
+
+        ``total_of_round`` is a number of tokens, or pairs, on all processes. A round that lasts several optimizer steps
+        gives each of them the same part of it.
+        """
+        share = total_of_round.clamp(min=1) / self.accelerator.num_processes
+        if self.model.training:
+            share = share * self.current_gradient_accumulation_steps / self.args.steps_per_generation
+        return share
+
     def note(self, name: str, value: float) -> None:
         """Log a number of this round; those of a logging interval are averaged."""
-        self._metrics["train" if self.model.training else "eval"][name].append(value)
+        self._metrics[self.mode][name].append(value)
 
     # What TRL calls
 
@@ -125,7 +136,7 @@ class RolloutTrainer(GRPOTrainer):
                 logged.pop()
             credit = batch["advantages"]
             if credit.ndim > 1:  # the table of completions has one number for each
-                mask = self.loss_mask(batch)
+                mask = batch["completion_mask"]
                 credit = (credit * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
             logged.extend(self.gathered(credit).tolist())
         return batch
@@ -175,7 +186,7 @@ class RolloutTrainer(GRPOTrainer):
             self.beta = beta
         if self.settings.kl_in_reward:
             return loss
-        policy, mask = self._log_probs, self.loss_mask(inputs)
+        policy, mask = self._log_probs, inputs["completion_mask"]
         kl = divergence(kind, policy, inputs["ref_per_token_logps"])
         if self.args.use_bias_correction_kl:
             sampled = inputs.get("old_per_token_logps")
@@ -186,7 +197,7 @@ class RolloutTrainer(GRPOTrainer):
 
     def averaged(self, values: Tensor, batch: Batch) -> Tensor:
         """Values of tokens, (B, T), averaged as the policy's loss is, and scaled for gradient accumulation."""
-        mask = self.loss_mask(batch)
+        mask = batch["completion_mask"]
         steps = self.current_gradient_accumulation_steps if self.model.training else 1
         match self.loss_type:
             case "grpo" | "sapo":
@@ -198,6 +209,4 @@ class RolloutTrainer(GRPOTrainer):
             case "luspo":
                 return (values * mask).sum(-1).mean() / steps
             case _:  # cispo, dapo, vespo: over all tokens of the round
-                tokens = batch["num_items_in_batch"].clamp(min=1) / self.accelerator.num_processes
-                share = steps / self.args.steps_per_generation if self.model.training else 1
-                return (values * mask).sum() / (tokens * share)
+                return (values * mask).sum() / self.share_of_step(batch["num_items_in_batch"])

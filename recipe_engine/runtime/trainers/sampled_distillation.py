@@ -52,11 +52,6 @@ class SampledDistillation(Taught, RolloutTrainer):
         super().__init__(*arguments, args=args, settings=settings, reward_funcs=[no_reward], **keywords)
         self.meet(teacher)
 
-    @property
-    def mode(self) -> str:
-        """Which metrics are being made, as TRL names them."""
-        return "train" if self.model.training else "eval"
-
     def _generate_and_score_completions(self, inputs: Any) -> Batch:
         if "input_ids" in inputs[0]:
             self._given = [split(row) for row in inputs]
@@ -83,17 +78,6 @@ class SampledDistillation(Taught, RolloutTrainer):
             opening = thought_opener(self.thinking, self.processing_class)
             prompts = [self._opened(prompt, opening) for prompt in prompts]
         return prompts, None, {}
-
-    def share_of_step(self, total_of_round: Tensor) -> Tensor:
-        """What a sum over this micro-batch is divided by to be its part of the mean over one optimizer step.
-
-        ``total_of_round`` is a number of tokens on all processes. A round that lasts several optimizer steps gives each
-        of them the same part of it.
-        """
-        share = total_of_round.clamp(min=1) / self.accelerator.num_processes
-        if self.model.training:
-            share = share * self.current_gradient_accumulation_steps / self.args.steps_per_generation
-        return share
 
     def given_completions(self) -> tuple[Tensor, Tensor]:
         """The completions of the data in the round at hand, padded on the right, and their mask, (B, K)."""
