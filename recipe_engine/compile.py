@@ -13,6 +13,9 @@ from recipe_engine.algorithms.base import Algorithm
 from recipe_engine.algorithms.grpo import rewards_of
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.location import locate
+from recipe_engine.parallel.deepspeed import deepspeed_config
+from recipe_engine.parallel.fsdp import fsdp_config
+from recipe_engine.parallel.strategy import Choice, choose
 from recipe_engine.recipe.data import DataBlock, DatasetEntry
 from recipe_engine.recipe.model import ModelBlock
 from recipe_engine.recipe.rewards import PrmReward, Reward, RewardModelReward
@@ -30,6 +33,7 @@ class Compilation:
 
     run: CompiledRun
     origins: dict[str, str]
+    strategy_why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,9 @@ class Options:
     """What the command line says beside the recipe."""
 
     gpus: int = 0
+    """GPUs of each machine."""
+    nodes: int | None = None
+    """Machines; none: as many as the recipe says."""
     allow_reward_code: bool = False
     allow_remote_code: bool = False
 
@@ -46,9 +53,11 @@ def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Comp
     chosen = algorithm(recipe.training.algorithm)
     run_name = run_name_of(recipe, document.file)
     output_dir = _absolute(recipe.training.output_dir or os.path.join("models", file_name_of(run_name)))
-    processes = recipe.launch.cpu_processes if options.gpus == 0 else options.gpus
+    nodes = recipe.launch.nodes if options.nodes is None else options.nodes
+    processes = nodes * (recipe.launch.cpu_processes if options.gpus == 0 else options.gpus)
+    choice = choose(recipe, options.gpus, processes)
     rewards = rewards_of(recipe) if chosen.reward_driven else ()
-    arguments, origins = _arguments(recipe, document, chosen, rewards, options.gpus, processes)
+    arguments, origins = _arguments(recipe, document, chosen, rewards, options.gpus, processes, choice)
     arguments |= {"output_dir": output_dir, "run_name": run_name}
     origins |= {
         "output_dir": _origin(document, "training", "output_dir") or "engine: models/<run name>",
@@ -64,6 +73,9 @@ def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Comp
         algorithm=chosen.name,
         gpus=options.gpus,
         processes=processes,
+        nodes=nodes,
+        strategy=choice.strategy,
+        launch=recipe.launch,
         model=_absolute_model(recipe),
         data=_absolute_data(recipe),
         rewards=[_absolute_reward(reward) for reward in rewards],
@@ -80,7 +92,7 @@ def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Comp
         allow_reward_code=options.allow_reward_code,
         allow_remote_code=options.allow_remote_code,
     )
-    return Compilation(run, origins)
+    return Compilation(run, origins, choice.why)
 
 
 def run_name_of(recipe: Recipe, file: str) -> str:
@@ -98,7 +110,13 @@ def file_name_of(run_name: str) -> str:
 
 
 def _arguments(
-    recipe: Recipe, document: Document, chosen: Algorithm, rewards: tuple[Reward, ...], gpus: int, processes: int
+    recipe: Recipe,
+    document: Document,
+    chosen: Algorithm,
+    rewards: tuple[Reward, ...],
+    gpus: int,
+    processes: int,
+    choice: Choice,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The trainer's arguments and the origin of each. Later sources win over earlier ones."""
     catalogue = trl_arguments(chosen.config)
@@ -147,6 +165,11 @@ def _arguments(
     if recipe.training.deepspeed_config:
         path = _absolute(recipe.training.deepspeed_config)
         put("deepspeed", path, _place(document, "training", "deepspeed_config"))
+    elif choice.strategy.startswith("zero"):
+        put("deepspeed", deepspeed_config(choice.strategy, recipe.launch), f"engine: strategy {choice.strategy}")
+    elif choice.strategy == "fsdp2":
+        put("fsdp", True, "engine: strategy fsdp2")
+        put("fsdp_config", fsdp_config(recipe.launch), "engine: strategy fsdp2")
     put("report_to", *_trackers(recipe, document))
     put("use_cpu", gpus == 0, "command line: --num-gpus")
     put("disable_tqdm", True, "engine: shows its own bar in a terminal, and lines in a log")

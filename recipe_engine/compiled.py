@@ -8,6 +8,7 @@ from pydantic import SerializeAsAny, field_validator
 
 from recipe_engine.recipe.base import Block
 from recipe_engine.recipe.data import DataBlock
+from recipe_engine.recipe.launch import LaunchBlock, Strategy
 from recipe_engine.recipe.model import ModelBlock
 from recipe_engine.recipe.rewards import REWARDS, Reward
 from recipe_engine.recipe.thinking import ThinkingBlock
@@ -38,9 +39,15 @@ class CompiledRun(Block):
     algorithm: str
     """Name of the algorithm."""
     gpus: int
-    """GPUs to use; 0 is the CPU."""
+    """GPUs to use on each machine; 0 is the CPU."""
     processes: int
-    """Processes that train together."""
+    """Processes that train together, on all machines."""
+    nodes: int
+    """Machines that train together."""
+    strategy: Strategy
+    """How the model is spread over the processes."""
+    launch: LaunchBlock
+    """How the processes are started, ended and started again. Its ``strategy`` is as the recipe gives it."""
     model: ModelBlock
     data: DataBlock
     rewards: list[SerializeAsAny[Reward]]
@@ -67,6 +74,11 @@ class CompiledRun(Block):
     """Whether the command line allowed reward functions from files."""
     allow_remote_code: bool = False
     """Whether the command line allowed code that ships with a model."""
+
+    @property
+    def processes_per_node(self) -> int:
+        """Processes on each machine."""
+        return self.processes // self.nodes
 
     @field_validator("rewards", mode="before")
     @classmethod

@@ -41,8 +41,10 @@ class Context:
 
     @property
     def processes(self) -> int | None:
-        """How many processes will train: one a GPU, or ``launch.cpu_processes``."""
-        return self.recipe.launch.cpu_processes if self.gpus == 0 else self.gpus
+        """How many processes will train: on each machine one a GPU, or ``launch.cpu_processes``."""
+        launch = self.recipe.launch
+        per_node = launch.cpu_processes if self.gpus == 0 else self.gpus
+        return None if per_node is None else per_node * launch.nodes
 
     @property
     def algorithm(self) -> Algorithm:
