@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,9 @@ NAME = "lock"
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 """What file systems answer that have no locks, such as some network ones."""
+_PATIENCE_SECONDS = 0.5
+"""For so long a lock is asked for again: whoever only looks holds it for a moment, and a holder needs one to write its
+name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ def demand_unlocked(run: CompiledRun) -> None:
     except FileNotFoundError:
         return
     try:
-        _take(descriptor, run)
+        _take(descriptor, run, fcntl.LOCK_SH)  # others may look as well
     finally:
         os.close(descriptor)
 
@@ -57,7 +61,7 @@ def lock(run: CompiledRun) -> Lock:
     """
     descriptor = os.open(_path(run), os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _take(descriptor, run)
+        _take(descriptor, run, fcntl.LOCK_EX)
     except LaunchError:
         os.close(descriptor)
         raise
@@ -74,7 +78,7 @@ def holder(run_dir: Path) -> int | None:
     except OSError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # a start at this moment must not be refused for it
     except BlockingIOError:
         written = os.pread(descriptor, 32, 0).strip()
         return int(written) if written.isdigit() else 0
@@ -85,16 +89,22 @@ def holder(run_dir: Path) -> int | None:
     return None
 
 
-def _take(descriptor: int, run: CompiledRun) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-        message = f"training.output_dir: {run.output_dir} is in use by a run that is going on (process {holder})"
-        raise LaunchError("T502", message, "choose another training.run_name or output_dir, or wait") from error
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
+def _take(descriptor: int, run: CompiledRun, how: int) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() < deadline:
+                time.sleep(0.02)
+                continue
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            message = f"training.output_dir: {run.output_dir} is in use by a run that is going on (process {holder})"
+            raise LaunchError("T502", message, "choose another training.run_name or output_dir, or wait") from error
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            return None
 
 
 def _path(run: CompiledRun) -> Path:

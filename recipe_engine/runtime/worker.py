@@ -22,7 +22,8 @@ from recipe_engine.runtime.callbacks.metrics import MetricsFile, read_metrics
 from recipe_engine.runtime.callbacks.progress import Progress
 from recipe_engine.runtime.callbacks.stopping import Stopping
 from recipe_engine.runtime.callbacks.upload import CheckpointUpload, upload_model
-from recipe_engine.runtime.checkpointing import RoundRestored, save_whole, was_at_the_end
+from recipe_engine.runtime.carried import CarriedOn
+from recipe_engine.runtime.checkpointing import save_whole, was_at_the_end
 from recipe_engine.runtime.errors import RunError, StoppedError
 from recipe_engine.runtime.finite import demand_finite_loss
 from recipe_engine.runtime.launch_check import WrapperCheck, check_launch, check_trainer
@@ -108,7 +109,7 @@ def train(run: CompiledRun) -> Any:
     loading.name_base_model(run, trainer.model)
     check_trainer(run, trainer)
     stopping = Stopping()
-    for callback in (WrapperCheck(run, trainer), RoundRestored(trainer, run.checkpoint, say), stopping):
+    for callback in (WrapperCheck(run, trainer), CarriedOn(trainer, run.checkpoint, say), stopping):
         trainer.add_callback(callback)
     save_whole(trainer)
     demand_finite_loss(trainer)
