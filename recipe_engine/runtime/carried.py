@@ -1,7 +1,7 @@
 """What a checkpoint carries from one start of a run to the next beside what transformers and TRL put there.
 
-Each process keeps a file of its own: the sums of the log line that is being made, and the round of samples that is being
-trained on, which TRL would draw anew, with other weights. A reference model that follows the policy is kept once.
+Each process keeps a file of its own: the sums of the log line that is being made, and the round of samples that is
+being trained on, which TRL would draw anew, with other weights. A reference model that follows the policy is kept once.
 """
 
 from __future__ import annotations

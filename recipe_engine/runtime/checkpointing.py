@@ -11,17 +11,19 @@ from transformers import TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import rotate_checkpoints
 
-from recipe_engine.checkpoints import STAGING, rename_into_place, seal
+from recipe_engine.checkpoints import RECORDS, STAGING, bring_to_disk, rename_into_place, seal
+from recipe_engine.runtime.callbacks.metrics import METRICS
 from recipe_engine.runtime.carried import save_carried
 from recipe_engine.runtime.errors import RunError
 
 _LITTLE_SPACE = 1 << 20
 
 
-def save_whole(trainer: Any) -> None:
+def save_whole(trainer: Any, run_dir: Path) -> None:
     """Have a trainer write each checkpoint aside, and rename it into place once every process has written its part.
 
-    Older ones are rotated only then: at no moment is there none.
+    With it goes a copy of what the run was compiled to, and what was logged so far is on the disk before. Older ones
+    are rotated only then: at no moment is there none.
     """
     write, place = trainer._save_checkpoint, trainer._get_output_dir
 
@@ -54,6 +56,10 @@ def save_whole(trainer: Any) -> None:
                 trainer.state.save_to_json(str(staging / name / TRAINER_STATE_NAME))
         trainer.accelerator.wait_for_everyone()
         if trainer.args.should_save:
+            for record in RECORDS:
+                if (run_dir / record).is_file():
+                    shutil.copyfile(run_dir / record, staging / name / record)
+            bring_to_disk(run_dir / METRICS)
             seal(staging / name)
             shutil.rmtree(output / name, ignore_errors=True)  # one that was cut off, or of an earlier attempt
             rename_into_place(staging / name, output / name)

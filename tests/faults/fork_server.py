@@ -90,7 +90,7 @@ def _in_fork(compiled: str) -> int:
     os.dup2(output, 2)
     try:
         return main([compiled])
-    except BaseException:
+    except BaseException:  # noqa: BLE001 # a fork must not go on as its parent
         traceback.print_exc()
         return 1
     finally:

@@ -1,5 +1,5 @@
-"""Quickstarts cut to a few steps, trained through and gone on with from a checkpoint in the middle, compared in all that
-they leave behind."""
+"""Quickstarts cut to a few steps, trained through and gone on with from a checkpoint in the middle: what they leave
+behind, compared."""
 
 from __future__ import annotations
 
@@ -11,26 +11,29 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from recipe_engine.algorithms import algorithm
 from recipe_engine.compile import Options, compile_recipe
+from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.command import COMPILED
 from recipe_engine.lint import check
+from recipe_engine.plan.steps import argument_of
 from tests.faults.fork_server import ROOT, ForkServer
 
 RECIPES = ROOT / "recipes/quickstart"
-STEPS, SAVED, LOGGED = 6, 3, 2
+STEPS, SAVED, LOGGED, BATCH = 6, 3, 2, 16
 """Steps of a run, of the checkpoint it is gone on with from, and between two lines of the log: a line covers steps
-before and after the checkpoint."""
+before and after the checkpoint; rows of a batch."""
 CUT = (
     f"training.max_steps={STEPS}",
     "training.save_strategy=steps",
     f"training.save_steps={SAVED}",
     f"training.logging_steps={LOGGED}",
+    "training.warmup_steps=2",
+    f"training.per_device_train_batch_size={BATCH}",
     "training.eval_strategy=no",
     "training.eval_on_start=false",
-    "training.load_best_model_at_end=false",
+    "data.eval_datasets=[]",
 )
-SAMPLED = {"steps_per_generation": 2}
-"""Rounds of two steps, so that the checkpoint is in the middle of one."""
 _OF_THE_CLOCK = {"time", "step_time", "train_runtime", "train_loss", "gpu_memory_gib"}
 """What a log line says of the machine, and of this start of the run alone."""
 
@@ -38,10 +41,7 @@ _OF_THE_CLOCK = {"time", "step_time", "train_runtime", "train_loss", "gpu_memory
 def trained(server: ForkServer, recipe: str, processes: int, output: str, *overrides: str) -> Path:
     """Train a quickstart, cut, in the current folder. Returns its output folder."""
     given = [*CUT, *overrides, f"training.output_dir={output}", f"launch.cpu_processes={processes}"]
-    checked = check(RECIPES / f"{recipe}.yaml", given, gpus=0)
-    assert checked.recipe is not None, checked.diagnostics
-    assert checked.document is not None
-    run = compile_recipe(checked.recipe, checked.document, Options(allow_reward_code=True)).run
+    run = _compiled(recipe, [*given, *_short_epochs(_compiled(recipe, given))])
     if run.resume not in {"auto", "never"}:
         run = run.model_copy(update={"checkpoint": run.resume})
     folder = Path(run.run_dir)
@@ -49,6 +49,27 @@ def trained(server: ForkServer, recipe: str, processes: int, output: str, *overr
     (folder / COMPILED).write_text(run.model_dump_json(), encoding="utf-8")
     server.train(folder / COMPILED, processes)
     return Path(run.output_dir)
+
+
+def _compiled(recipe: str, overrides: list[str]) -> CompiledRun:
+    checked = check(RECIPES / f"{recipe}.yaml", overrides, gpus=0)
+    assert checked.recipe is not None, checked.diagnostics
+    assert checked.document is not None
+    return compile_recipe(checked.recipe, checked.document, Options(allow_reward_code=True)).run
+
+
+def _short_epochs(run: CompiledRun) -> list[str]:
+    """Overrides for epochs of two steps: the checkpoint is in the middle of the second one. So it is of a round of
+    samples, which is trained on for two steps."""
+    rows = 2 * BATCH * run.processes * run.arguments.get("gradient_accumulation_steps", 1)
+    if run.algorithm == "cpt":
+        return []  # texts are packed into rows
+    if not algorithm(run.algorithm).takes("steps_per_generation"):
+        return [f"data.datasets[0].max_samples={rows}"]
+    return [
+        "training.steps_per_generation=2",
+        f"data.datasets[0].max_samples={rows // argument_of(run, 'num_generations')}",
+    ]
 
 
 def differences(whole: Path, resumed: Path) -> list[str]:

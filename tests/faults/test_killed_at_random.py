@@ -1,12 +1,11 @@
 """SIGKILL at random moments, also in the middle of saves: whatever is killed when, the run goes on and ends the same.
 
-One run lives through several kills, each followed by a start with the same command; what it is compared with was trained
-once. ``--long`` kills a hundred times.
+One run lives through several kills, each followed by a start with the same command; what it is compared with was
+trained once. ``--long`` kills a hundred times.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -14,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A run that goes on from a checkpoint ends with the bytes of the one that was never stopped, whatever the algorithm."""
+"""A run that goes on from a checkpoint ends with the bytes of one that was never stopped, whatever the algorithm."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from recipe_engine.algorithms import NAMES, algorithm
+from recipe_engine.algorithms import NAMES
 from tests.faults.fork_server import ForkServer
-from tests.faults.resumes import SAMPLED, SAVED, differences, trained
+from tests.faults.resumes import SAVED, differences, trained
+
+WHOLE = ("training.max_steps=60", "training.save_strategy=no", "training.per_device_train_batch_size=32")
 
 
 @pytest.fixture(scope="module")
@@ -20,24 +22,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ForkServer
     server = ForkServer(folder / "cache")
     before = Path.cwd()
     os.chdir(folder)
-    whole = ("training.max_steps=60", "training.save_strategy=no")
-    trained(server, "sft", 1, "models/quickstart-sft", *whole)
+    trained(server, "sft", 1, "models/quickstart-sft", *WHOLE)
     yield server, folder
     os.chdir(before)
     server.close()
-
-
-def overrides_of(name: str) -> list[str]:
-    sampled = algorithm(name).takes("steps_per_generation")
-    return [f"training.{key}={value}" for key, value in SAMPLED.items()] if sampled else []
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("name", NAMES)
 def test_it_ends_as_if_it_had_never_stopped(place: tuple[ForkServer, Path], name: str, processes: int) -> None:
     server, _ = place
-    output, given = f"models/{name}-{processes}", overrides_of(name)
-    whole = trained(server, name, processes, output, *given)
+    output = f"models/{name}-{processes}"
+    whole = trained(server, name, processes, output)
     checkpoint = f"training.resume={whole}/checkpoint-{SAVED}"
-    resumed = trained(server, name, processes, f"{output}-resumed", *given, checkpoint)
+    resumed = trained(server, name, processes, f"{output}-resumed", checkpoint)
     assert differences(whole, resumed) == []

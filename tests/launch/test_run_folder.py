@@ -60,6 +60,16 @@ class TestAFreeFolder:
         (Path(run.output_dir) / "runs" / "host").mkdir(parents=True)  # tensorboard's
         demand_free(run, overwrite=False)
 
+    def test_so_is_one_that_was_killed_in_the_middle_of_its_first_save(self, run: CompiledRun) -> None:
+        write(run)
+        half = Path(run.output_dir) / ".saving/checkpoint-3"
+        half.mkdir(parents=True)
+        (half / "model.safetensors").write_bytes(b"cut")
+        (Path(run.output_dir) / "README.md").write_text("a model card")
+        demand_free(run, overwrite=False)
+        write(run)
+        assert not half.parent.exists()
+
     def test_so_is_one_where_a_start_was_killed_early(self, run: CompiledRun) -> None:
         Path(run.run_dir).mkdir(parents=True)
         (Path(run.run_dir) / "lock").touch()
