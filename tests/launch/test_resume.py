@@ -193,7 +193,7 @@ class TestWhatItIsComparedWith:
         found = resumption(compiled(SFT, named, "training.output_dir=models/other"))
         assert found is not None
         assert (found.note, found.changes) == ("", ())
-        with pytest.raises(LaunchError, match="data.max_length: 512 -> 99"):
+        with pytest.raises(LaunchError, match=r"data\.max_length: 512 -> 99"):
             resumption(compiled(SFT, named, "training.output_dir=models/other", "data.max_length=99"))
 
 
