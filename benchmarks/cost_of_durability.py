@@ -5,8 +5,8 @@ against one without. Run by hand:
 
 Both are measured in one process and in turns, on a model of random weights with AdamW's state. A checkpoint of the
 engine is written aside, brought to the disk, marked, and renamed into place; transformers leaves the files to the
-system, which writes them later. What is left to be written is flushed before each save, outside the time measured. One thread
-computes unless OMP_NUM_THREADS says otherwise.
+system, which writes them later. What is left to be written is flushed before each save, outside the time measured. One
+thread computes unless OMP_NUM_THREADS says otherwise.
 """
 
 from __future__ import annotations

@@ -8,7 +8,10 @@ import signal
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+
+from recipe_engine.launch import lock
 
 _SET_PARENT_DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of linux/prctl.h."""
@@ -17,8 +20,8 @@ _SET_PARENT_DEATH_SIGNAL = 1
 def new_mark() -> str:
     """The name of an environment variable that no other run has.
 
-    accelerate's launcher gives each worker a session of its own, so that a signal to the launcher's process group does
-    not reach them; the environment does.
+    What a worker starts may have a session of its own, which a signal to the process group does not reach; the
+    environment does.
     """
     return f"RECIPE_ENGINE_GROUP_{uuid.uuid4().hex}"
 
@@ -34,8 +37,8 @@ def signal_group(leader: int, number: int) -> None:
 def signal_trainers(leader: int, mark: str, number: int) -> None:
     """Send a signal to the processes that train: each can save before it ends.
 
-    They are the leader itself, or the ranks below it: a launcher that is signalled gives its ranks half a minute. Their
-    own children, such as those that load data, are left alone, for saving may need them.
+    They are the leader itself, or the ranks below it. Their own children, such as those that load data, are left alone,
+    for saving may need them.
     """
     ranks = dict(_ranks(mark))
     trainers = [pid for pid, parent in ranks.items() if parent not in ranks]
@@ -61,15 +64,28 @@ def _ranks(mark: str) -> Iterator[tuple[int, int]]:
 def processes_of(launcher: int | None, output: Path) -> list[int]:
     """The process to signal for a run to stop: its launcher; where that was killed, the workers that it left.
 
-    A number alone is no proof, for the system gives numbers again: the process must be one of this engine's.
+    A number alone is no proof, for the system gives numbers again, and another machine has its own: the process must
+    be one of this engine's, and hold this run's lock.
     """
     if not Path("/proc/self").exists():  # no Linux
         return [launcher] if launcher else []
-    found = dict(_engine_processes())
+    found = {pid: arguments for pid, arguments in _engine_processes() if _has_open(pid, output / "run" / lock.NAME)}
     if launcher in found:
         return [launcher]
-    mine = str(output.absolute() / "run")
-    return [pid for pid, arguments in found.items() if any(part.startswith(mine) for part in arguments)]
+    # A launcher of several passes the signal on: sent to its ranks as well, it would be their second.
+    return [pid for pid, arguments in found.items() if "recipe_engine.launch.ranks" in arguments] or list(found)
+
+
+def _has_open(pid: int, file: Path) -> bool:
+    try:
+        descriptors = list(Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False  # it has ended, or is another user's
+    for descriptor in descriptors:
+        with suppress(OSError):  # closed in this moment
+            if os.path.samefile(descriptor, file):
+                return True
+    return False
 
 
 def _engine_processes() -> Iterator[tuple[int, list[str]]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.errors import LaunchError
@@ -28,9 +30,9 @@ class Lock:
     descriptor: int
 
     def name_holder(self, pid: int) -> None:
-        """Write down who holds it, for those who meet it."""
+        """Write down who holds it, and on which machine, for those who meet it."""
         os.ftruncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, f"{pid}\n".encode(), 0)
+        os.pwrite(self.descriptor, f"{pid} {socket.gethostname()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let go of it, unless another process has inherited it."""
@@ -68,11 +70,18 @@ def lock(run: CompiledRun) -> Lock:
     return Lock(descriptor)
 
 
-def holder(run_dir: Path) -> int | None:
-    """The process that holds the lock of a run's folder; none where nothing does, whatever number stands there.
+class Holder(NamedTuple):
+    """Who holds a lock: 0 and an empty name where that is not known."""
 
-    0 is one whose number is not known.
-    """
+    pid: int
+    host: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid or 'unknown'}" + (f" on {self.host}" if self.host else "")
+
+
+def holder(run_dir: Path) -> Holder | None:
+    """Who holds the lock of a run's folder; none where nobody does, whatever is written there."""
     try:
         descriptor = os.open(run_dir / NAME, os.O_RDWR)
     except OSError:
@@ -80,8 +89,7 @@ def holder(run_dir: Path) -> int | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # a start at this moment must not be refused for it
     except BlockingIOError:
-        written = os.pread(descriptor, 32, 0).strip()
-        return int(written) if written.isdigit() else 0
+        return _written(descriptor)
     except OSError:
         return None
     finally:
@@ -98,13 +106,18 @@ def _take(descriptor: int, run: CompiledRun, how: int) -> None:
             if time.monotonic() < deadline:
                 time.sleep(0.02)
                 continue
-            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-            message = f"training.output_dir: {run.output_dir} is in use by a run that is going on (process {holder})"
+            who = _written(descriptor)
+            message = f"training.output_dir: {run.output_dir} is in use by a run that is going on ({who})"
             raise LaunchError("T502", message, "choose another training.run_name or output_dir, or wait") from error
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
             return None
+
+
+def _written(descriptor: int) -> Holder:
+    pid, _, host = os.pread(descriptor, 512, 0).decode(errors="replace").strip().partition(" ")
+    return Holder(int(pid) if pid.isdecimal() else 0, host)
 
 
 def _path(run: CompiledRun) -> Path:

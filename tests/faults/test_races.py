@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -56,11 +57,11 @@ def _race(file: Path, output: Path, *, resumed: bool) -> None:
         texts = [Path(out.name).read_text(encoding="utf-8") for out in said]
         assert len(going_on) == 1, texts
         (winner,) = going_on
-        assert holder(output / "run") == winner.pid
+        assert holder(output / "run") == (winner.pid, socket.gethostname())
         for one, text in zip(contenders, texts, strict=True):
             if one is not winner:
                 assert one.returncode == 1, text
-                assert f"is in use by a run that is going on (process {winner.pid}" in text
+                assert f"is in use by a run that is going on (process {winner.pid} on {socket.gethostname()})" in text
         assert ("going on from" in texts[contenders.index(winner)]) == resumed
         assert _checkpoints(output) == before
     finally:

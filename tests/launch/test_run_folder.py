@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -143,7 +144,9 @@ class TestTheLock:
         for overwrite in (False, True):
             error = refused(run, overwrite)
             assert error.code == "T502"
-            assert error.message.endswith(f"is in use by a run that is going on (process {os.getpid()})")
+            assert error.message.endswith(
+                f"is in use by a run that is going on (process {os.getpid()} on {socket.gethostname()})"
+            )
             with pytest.raises(LaunchError):
                 write_run_folder(run, TEXTS, overwrite)
         held.release()
@@ -164,7 +167,7 @@ class TestTheLock:
         ) as holder:
             assert holder.stdout is not None
             assert holder.stdout.readline() == b"held\n"
-            assert f"(process {holder.pid})" in refused(run).message
+            assert f"(process {holder.pid} on {socket.gethostname()})" in refused(run).message
             holder.kill()
         demand_free(run, overwrite=False)
 
