@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_model, save_model
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 REFERENCE = "reference.safetensors"
@@ -26,7 +26,7 @@ def save_carried(trainer: Any, checkpoint: Path) -> None:
     state = {"made_for": _made_for(trainer), "sums": _sums(trainer), "round": _round(trainer)}
     torch.save(state, _file(checkpoint, trainer.args.process_index))
     if trainer.args.should_save and (reference := moving_reference(trainer)) is not None:
-        save_file({name: value.contiguous() for name, value in reference.state_dict().items()}, checkpoint / REFERENCE)
+        save_model(reference, str(checkpoint / REFERENCE))
 
 
 def moving_reference(trainer: Any) -> Any:
@@ -70,7 +70,7 @@ class CarriedOn(TrainerCallback):
         if reference is None:
             return
         if (checkpoint / REFERENCE).is_file():
-            reference.load_state_dict(load_file(checkpoint / REFERENCE))
+            load_model(reference, checkpoint / REFERENCE)
         else:
             self.say("resume: the checkpoint holds no reference model; it begins as the run was started")
 
