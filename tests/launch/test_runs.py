@@ -36,8 +36,10 @@ def folder(run: CompiledRun) -> Path:
 @contextmanager
 def running(*descriptors: int) -> Iterator[int]:
     """A process that looks like one of the engine's and has inherited these descriptors; its number."""
-    command = [sys.executable, "-c", "input()", "recipe_engine.runtime"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=descriptors) as process:
+    command = [sys.executable, "-c", "print(flush=True); input()", "recipe_engine.runtime"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=descriptors) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it is there
         yield process.pid
         process.kill()
 
