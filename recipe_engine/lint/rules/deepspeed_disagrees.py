@@ -30,10 +30,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from recipe_engine.lint.deepspeed import read_deepspeed_config, value_at
 from recipe_engine.lint.facts import mixed_precision
 from recipe_engine.lint.report import shown
 from recipe_engine.lint.rule import Context, Finding
+from recipe_engine.parallel.deepspeed_file import read_deepspeed_config, value_at
 
 PATH = ("training", "deepspeed_config")
 
