@@ -11,9 +11,10 @@ from recipe_engine import __version__
 from recipe_engine.algorithms import algorithm
 from recipe_engine.algorithms.base import Algorithm
 from recipe_engine.algorithms.grpo import rewards_of
-from recipe_engine.compiled import CompiledRun
+from recipe_engine.compiled import CompiledRun, Planned
 from recipe_engine.data.location import locate
 from recipe_engine.parallel.deepspeed import deepspeed_config
+from recipe_engine.parallel.disk import saved_of
 from recipe_engine.parallel.fsdp import fsdp_config
 from recipe_engine.parallel.strategy import Choice, choose
 from recipe_engine.recipe.data import DataBlock, DatasetEntry
@@ -84,6 +85,7 @@ def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Comp
         processes=processes,
         nodes=nodes,
         strategy=choice.strategy,
+        planned=_planned(choice, processes, save_only_model=bool(arguments.get("save_only_model"))),
         launch=launch,
         model=_absolute_model(recipe),
         data=_absolute_data(recipe),
@@ -102,6 +104,19 @@ def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Comp
         allow_remote_code=options.allow_remote_code,
     )
     return Compilation(run, origins, choice)
+
+
+def _planned(choice: Choice, processes: int, *, save_only_model: bool) -> Planned:
+    """What the run is expected to take."""
+    if choice.work is None:
+        return Planned()
+    saved, memory = saved_of(choice.work, choice.placement(processes)), choice.memory
+    return Planned(
+        gpu=None if memory is None else round(memory.device),
+        host=None if memory is None else round(memory.host),
+        model=round(saved.model),
+        checkpoint=round(saved.model + (0 if save_only_model else saved.state)),
+    )
 
 
 def run_name_of(recipe: Recipe, file: str) -> str:

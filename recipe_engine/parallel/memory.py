@@ -30,6 +30,11 @@ _LIVE = 10**9
 """Elements of DeepSpeed's ``stage3_max_live_parameters``."""
 
 
+def in_bytes(size: float) -> str:
+    """A number of bytes for people: ``61.2 GiB``, ``2.4 MiB``."""
+    return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / (1 << 20):.1f} MiB"
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One part of what is held, in bytes for each process."""

@@ -28,6 +28,10 @@ class Choice:
     memory: Memory | None = None
     """What one GPU holds; none on the CPU, and where that is not known."""
 
+    def placement(self, processes: int) -> Placement:
+        """Where that puts what is held."""
+        return Placement(self.strategy, processes, self.offload_optimizer, self.offload_parameters)
+
 
 def choose(recipe: Recipe, gpus: int, processes: int) -> Choice:
     """The strategy of a run on ``gpus`` GPUs a machine (0: the CPU) and ``processes`` processes in all."""
@@ -35,9 +39,7 @@ def choose(recipe: Recipe, gpus: int, processes: int) -> Choice:
     choice = _choice(recipe, gpus, processes, work)
     if gpus == 0 or work is None:
         return replace(choice, work=work)
-    return replace(
-        choice, work=work, memory=memory_of(work, _placement(choice, processes), recipe.launch.gpu_memory_gib)
-    )
+    return replace(choice, work=work, memory=memory_of(work, choice.placement(processes), recipe.launch.gpu_memory_gib))
 
 
 def _choice(recipe: Recipe, gpus: int, processes: int, work: Workload | None) -> Choice:
@@ -77,7 +79,7 @@ def _automatic(recipe: Recipe, gpus: int, processes: int, work: Workload | None)
     size, room = billions(work.policy.size.parameters), launch.gpu_memory_gib
     tried: list[tuple[Choice, float]] = []
     for candidate in _candidates(recipe, processes, samples=work.sampled_rows > 0):
-        needed = memory_of(work, _placement(candidate, processes), room).device / GIB
+        needed = memory_of(work, candidate.placement(processes), room).device / GIB
         if needed <= room:
             return replace(candidate, why=_why(candidate, needed, tried, room, size))
         tried.append((candidate, needed))
@@ -114,10 +116,6 @@ def _candidates(recipe: Recipe, processes: int, *, samples: bool = False) -> Ite
         and choice.strategy in supported
     ]
     yield from asked or found[:1]
-
-
-def _placement(choice: Choice, processes: int) -> Placement:
-    return Placement(choice.strategy, processes, choice.offload_optimizer, choice.offload_parameters)
 
 
 def _why(choice: Choice, needed: float, tried: list[tuple[Choice, float]], room: float, size: str) -> str:
