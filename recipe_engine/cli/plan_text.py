@@ -120,7 +120,7 @@ def _memory(memory: dict[str, Any] | None) -> list[str]:
     shown = _table(rows)
     notes = [f"assumed: {text}" for text in memory["assumptions"]]
     notes += [f"left out, for nothing tells its size: {name}" for name in memory["unknown"]]
-    return [*shown[:-1], f"{shown[-1]}  {has}", *notes]
+    return [*(line.rstrip() for line in shown[:-1]), f"{shown[-1].rstrip()}  {has}", *notes]
 
 
 def _amounts(line: dict[str, Any], offloads: bool) -> tuple[str, ...]:

@@ -146,6 +146,17 @@ Fails:
 Passes:
     $ recipe status && recipe stop running-run
 """,
+    """T530 disk-too-full (error)
+
+The disk of training.output_dir has less room than the model and its checkpoints need at once: one more checkpoint than
+training.save_total_limit, for the oldest is removed after the newest is whole. The sizes are worked out from the
+model's (`recipe plan` shows them); where nothing tells how many checkpoints there will be, two are counted.
+
+Fails:
+    $ recipe train --config 70B.yaml --num-gpus 8 training.output_dir=/tmp/model   # on a disk with 40 GiB left
+Passes:
+    $ recipe train --config 70B.yaml --num-gpus 8 training.output_dir=/data/model training.save_total_limit=2
+""",
 )
 
 CODES: dict[str, str] = {text[:4]: text for text in _TEXTS}

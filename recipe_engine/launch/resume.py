@@ -20,15 +20,17 @@ Verdict = Literal["harmless", "said", "refused", "fixed"]
 
 _HARMLESS = re.compile(
     r"(wandb|s3)\..*|run_name|recipe_(file|folder)|engine|resume.*|checkpoint|allow_.*|data\.dataset_num_proc"
+    r"|planned\..*|launch\.(start_minutes|hang_minutes|grace_minutes|restarts|restart_seconds|rendezvous|environment)"
+    r"|launch\.(strategy|gpu_memory_gib|mixed_precision)"  # what they come to stands in strategy, bf16 and fp16
     r"|training\.(logging_.*|report_to|run_name|save_.*|eval_.*|per_device_eval_batch_size|push_to_hub|hub_.*|disable_tqdm"
     r"|dataloader_.*|log_completions.*|num_completions_to_print|log_unique_prompts|load_best_model_at_end"
     r"|metric_for_best_model|greater_is_better|project|trackio_.*|include_.*|full_determinism|torch_empty_cache_steps)"
 )
 """Settings by which a run is watched and kept."""
 _SAID = re.compile(
-    r"gpus|processes|launch\..*|data\.eval_.*"
+    r"gpus|processes|nodes|strategy|launch\..*|data\.eval_.*"
     r"|training\.(lr_scheduler_.*|warmup_steps|max_steps|num_train_epochs|max_grad_norm"
-    r"|beta|epsilon.*|temperature|top_[pk]|min_p|entropy_coef.*|.*_checkpointing.*|bf16|tf32|use_cpu|deepspeed|ddp_.*)"
+    r"|beta|epsilon.*|temperature|top_[pk]|min_p|entropy_coef.*|.*_checkpointing.*|bf16|tf32|use_cpu|deepspeed|fsdp_config|ddp_.*)"
 )
 """Settings that may change on the way, and change what comes after."""
 _FIXED = re.compile(r"training\.((\w+_)?learning_rate|weight_decay|adam_.*|optim|optim_.*)")
@@ -81,6 +83,7 @@ def resumption(run: CompiledRun) -> Resumption | None:
         return None
     found = [*_changes(before, run), *_changed_inputs(run)]
     changes = tuple(change for change in found if change.verdict != "harmless")
+    _demand_same_files(before, run, newest)
     refused = [change for change in changes if change.verdict == "refused" and change.name not in run.resume_changes]
     if refused:
         raise LaunchError(
@@ -100,6 +103,30 @@ def resumption(run: CompiledRun) -> Resumption | None:
             "write them as they were; or begin a run from its weights: model.base_model_name, and another output_dir",
         )
     return Resumption(run.model_copy(update={"checkpoint": str(newest)}), changes)
+
+
+def _demand_same_files(before: CompiledRun, run: CompiledRun, checkpoint: Path) -> None:
+    """Check that the strategy can read what the one before it has written.
+
+    ``single`` and ``ddp`` write the same. DeepSpeed writes a file for each process, which that many must read.
+    """
+    kinds = {"single": "plain", "ddp": "plain"}
+    if kinds.get(before.strategy, before.strategy) == kinds.get(run.strategy, run.strategy):
+        if run.strategy.startswith("zero") and before.processes != run.processes:
+            raise LaunchError(
+                "T512",
+                f"{shorten(checkpoint)} was saved by {before.processes} processes under {run.strategy}, which keeps a "
+                f"file for each, and {run.processes} are to go on",
+                f"go on with {before.processes}; or begin a run from its weights: model.base_model_name, and another "
+                "output_dir",
+            )
+        return
+    raise LaunchError(
+        "T512",
+        f"{shorten(checkpoint)} was saved under the strategy {before.strategy}, whose files {run.strategy} cannot read",
+        f"go on with launch.strategy={before.strategy}; or begin a run from its weights: model.base_model_name, and "
+        "another output_dir",
+    )
 
 
 def _demand_usable(checkpoint: str) -> str:

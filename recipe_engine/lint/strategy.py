@@ -28,6 +28,13 @@ class Asked:
         return self.strategy in {"zero3", "fsdp2"}
 
 
+def holds_weights_itself(context: Context) -> str | None:
+    """``DeepSpeed`` or ``FSDP`` where the recipe asks for one of them by name: which keeps the weights its own way."""
+    if context.recipe.training.deepspeed_config is not None or context.recipe.launch.strategy.startswith("zero"):
+        return "DeepSpeed"
+    return "FSDP" if context.recipe.launch.strategy == "fsdp2" else None
+
+
 def asked_strategy(context: Context) -> Asked | None:
     """The strategy that is named by ``launch.strategy`` or a DeepSpeed file; none where ``auto`` chooses."""
     launch, file = context.recipe.launch, context.recipe.training.deepspeed_config

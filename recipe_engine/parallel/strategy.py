@@ -50,7 +50,7 @@ def _choice(recipe: Recipe, gpus: int, processes: int, work: Workload | None) ->
         return _automatic(recipe, gpus, processes, work)
     if processes == 1 and asked != "single" and (gpus == 0 or not asked.startswith("zero")):
         return Choice("single", f"one process has nothing to share: {asked} is for several")
-    return Choice(asked, "launch.strategy", launch.offload_optimizer, launch.offload_parameters)
+    return Choice(asked, "as launch.strategy says", launch.offload_optimizer, launch.offload_parameters)
 
 
 def _of_file(file: str, *, alone: bool) -> Choice:
@@ -79,9 +79,10 @@ def _automatic(recipe: Recipe, gpus: int, processes: int, work: Workload | None)
     size, room = billions(work.policy.size.parameters), launch.gpu_memory_gib
     tried: list[tuple[Choice, float]] = []
     for candidate in _candidates(recipe, processes, samples=work.sampled_rows > 0):
-        needed = memory_of(work, candidate.placement(processes), room).device / GIB
+        memory = memory_of(work, candidate.placement(processes), room)
+        needed = memory.device / GIB
         if needed <= room:
-            return replace(candidate, why=_why(candidate, needed, tried, room, size))
+            return replace(candidate, why=_why(candidate, needed, memory.host / GIB, tried, room, size))
         tried.append((candidate, needed))
     least, needed = min(tried, key=lambda one: one[1])
     why = f"nothing fits: {_named(least)} needs least, about {needed:.0f} of {room:g} GiB a GPU for {size} weights"
@@ -108,6 +109,10 @@ def _candidates(recipe: Recipe, processes: int, *, samples: bool = False) -> Ite
         found.append(Choice("zero3", "", offload_optimizer=True))
         found.append(Choice("zero3", "", offload_optimizer=True, offload_parameters=True))
     supported = algorithm(recipe.training.algorithm).strategies
+    if recipe.argument("ref_offload"):  # which moves whole weights itself
+        supported = supported & {"single", "ddp"}
+    if recipe.argument("teacher_offload"):
+        supported = supported - {"zero3"}
     asked = [
         choice
         for choice in found
@@ -118,8 +123,10 @@ def _candidates(recipe: Recipe, processes: int, *, samples: bool = False) -> Ite
     yield from asked or found[:1]
 
 
-def _why(choice: Choice, needed: float, tried: list[tuple[Choice, float]], room: float, size: str) -> str:
+def _why(choice: Choice, needed: float, host: float, tried: list[tuple[Choice, float]], room: float, size: str) -> str:
     fits = f"{_named(choice)} fits: about {needed:.0f} of {room:g} GiB a GPU for {size} weights"
+    if host:
+        fits += f", and {host:.0f} GiB of the machine's memory for each GPU"
     before = ", ".join(f"{_named(one)} would need {gib:.0f}" for one, gib in tried)
     return f"{fits}; {before}" if before else fits
 

@@ -7,17 +7,19 @@ shorter it may fit all the same.
 Fails:
     # with --num-gpus 1
     model:
-      base_model_name: meta-llama/Llama-3.1-70B
+      base_model_name: meta-llama/Llama-3.1-8B
+    launch:
+      strategy: single
 Fails:
     # with --num-gpus 8
     model:
-      base_model_name: Qwen/Qwen2.5-7B
+      base_model_name: Qwen/Qwen2.5-32B
     launch:
       strategy: ddp
 Passes:
     # with --num-gpus 8
     model:
-      base_model_name: Qwen/Qwen2.5-7B
+      base_model_name: Qwen/Qwen2.5-32B
 Passes:
     # with --num-gpus 0
     model:
@@ -37,7 +39,7 @@ from recipe_engine.parallel.strategy import choose
 
 def check(context: Context) -> Iterator[Finding]:
     recipe, processes = context.recipe, context.processes
-    if not context.gpus or processes is None:
+    if not context.gpus or processes is None or context.argument("per_device_train_batch_size") < 1:
         return
     choice = choose(recipe, context.gpus, processes)
     room = recipe.launch.gpu_memory_gib
