@@ -23,7 +23,7 @@ _TINY_CHAT = {
     "num_attention_heads": 4,
     "num_key_value_heads": 4,
     "head_dim": 64,
-    "vocab_size": 512,
+    "vocab_size": 302,
     "tie_word_embeddings": True,
     "dtype": "float32",
 }
