@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple
 
 from recipe_engine.recipe.base import Block
 from recipe_engine.recipe.data import RowShape
-from recipe_engine.recipe.launch import ALL_STRATEGIES, Strategy
 from recipe_engine.recipe.root import Recipe
 from recipe_engine.schemas import trl_arguments
 
@@ -73,8 +72,6 @@ class Algorithm:
     sampling: Sampling = "none"
     reward_driven: bool = False
     """Whether completions are scored by the ``rewards``."""
-    strategies: frozenset[Strategy] = ALL_STRATEGIES
-    """How its models can be spread over processes: ``launch.strategy``."""
     learning_rates: tuple[float, float] = (1e-7, 1e-3)
     """The usual range for training all weights; outside it a warning is given."""
 

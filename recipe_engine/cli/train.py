@@ -90,6 +90,8 @@ def _prepare(run: CompiledRun, texts: Mapping[str, str], overwrite: bool) -> tup
         preflight(run, overwrite)
         if run.gpus and (note := smaller_gpus(run.launch.gpu_memory_gib)) is not None:
             write(note)
+        if run.arguments.get("save_only_model"):
+            write(f"{run.run_name}: its checkpoints hold the model alone, so that it cannot go on (save_only_model)")
         compiled, lock = write_run_folder(run, texts, overwrite)
         if resumed is not None:
             write("\n".join(_resuming(resumed)))

@@ -105,7 +105,8 @@ Passes:
     """T511 checkpoint-unusable (error)
 
 The checkpoint that training.resume gives is not there, holds no trainer state, or is damaged: each checkpoint lists its
-files with their sizes, and one of them is missing or was cut off. A relative path counts from the folder in which the
+files with their sizes, and one of them is missing or was cut off. Or it holds the model alone, as
+training.save_only_model leaves it: then nothing can go on from it. A relative path counts from the folder in which the
 command is started.
 
 Fails:

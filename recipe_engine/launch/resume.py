@@ -81,6 +81,10 @@ def resumption(run: CompiledRun) -> Resumption | None:
     newest = newest_whole(Path(run.output_dir)) if before else None
     if before is None or newest is None:
         return None
+    if not _has_optimizer(newest):
+        raise _model_alone(
+            newest, "training.output_dir", "training.resume=never and training.overwrite_output_dir=true"
+        )
     found = [*_changes(before, run), *_changed_inputs(run)]
     changes = tuple(change for change in found if change.verdict != "harmless")
     _demand_same_files(before, run, newest)
@@ -138,9 +142,26 @@ def _demand_usable(checkpoint: str) -> str:
         message, hint = f"{shown} holds no checkpoint (trainer_state.json is missing)", "name a folder checkpoint-N"
     elif (folder / MARKER).exists() and not is_whole(folder):
         message, hint = f"{shown} is damaged: a file is missing, or was cut off", "name an earlier checkpoint"
+    elif not _has_optimizer(folder):
+        raise _model_alone(folder, "training.resume", "training.resume=never")
     else:
         return checkpoint
     raise LaunchError("T511", f"training.resume: {message}", hint)
+
+
+def _has_optimizer(checkpoint: Path) -> bool:
+    """Whether a checkpoint holds more than a model: transformers' file, accelerate's, or DeepSpeed's folder."""
+    return any(any(checkpoint.glob(name)) for name in ("optimizer*", "global_step*"))
+
+
+def _model_alone(checkpoint: Path, setting: str, anew: str) -> LaunchError:
+    return LaunchError(
+        "T511",
+        f"{setting}: {shorten(checkpoint)} holds the model alone (training.save_only_model): the optimizer, the "
+        "schedule and the place in the data are lost",
+        f"begin a run from its weights: model.base_model_name={shorten(checkpoint)}, and another output_dir; or begin "
+        f"anew with {anew}",
+    )
 
 
 def _unfinished(run: CompiledRun) -> CompiledRun | None:

@@ -47,7 +47,7 @@ def _changes(recipe: Recipe, place: Placement) -> Iterator[tuple[str, Recipe, Pl
         yield "model.use_lora: true", replace(recipe, model=model), place
     quantized = recipe.model.load_in_4bit or recipe.model.load_in_8bit
     for then in () if quantized else _placements(place):
-        if then != place and then.strategy in chosen.strategies:
+        if then != place:
             parts = [f"launch.strategy: {then.strategy}"]
             parts += ["offload_optimizer: true"] if then.offload_optimizer else []
             parts += ["offload_parameters: true"] if then.offload_parameters else []

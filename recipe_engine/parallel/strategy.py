@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from recipe_engine.algorithms import algorithm
 from recipe_engine.parallel.deepspeed_file import read_deepspeed_config, stage_of, value_at
 from recipe_engine.parallel.memory import GIB, Memory, Placement, memory_of
 from recipe_engine.parallel.workload import Workload, billions, workload_of
@@ -108,17 +107,15 @@ def _candidates(recipe: Recipe, processes: int, *, samples: bool = False) -> Ite
             found += [Choice("fsdp2", ""), Choice("zero3", "")]
         found.append(Choice("zero3", "", offload_optimizer=True))
         found.append(Choice("zero3", "", offload_optimizer=True, offload_parameters=True))
-    supported = algorithm(recipe.training.algorithm).strategies
     if recipe.argument("ref_offload"):  # which moves whole weights itself
-        supported = supported & {"single", "ddp"}
+        found = found[:1]
     if recipe.argument("teacher_offload"):
-        supported = supported - {"zero3"}
+        found = [choice for choice in found if choice.strategy != "zero3"]
     asked = [
         choice
         for choice in found
         if choice.offload_optimizer >= launch.offload_optimizer
         and choice.offload_parameters >= launch.offload_parameters
-        and choice.strategy in supported
     ]
     yield from asked or found[:1]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,7 +10,6 @@ from recipe_engine.recipe.base import Block
 
 Strategy = Literal["single", "ddp", "zero1", "zero2", "zero3", "fsdp2"]
 """How a model is spread over processes."""
-ALL_STRATEGIES: frozenset[Strategy] = frozenset(get_args(Strategy))
 
 
 class LaunchBlock(Block):

@@ -15,11 +15,14 @@ from recipe_engine.launch.run_folder import write_run_folder
 from tests.compile.support import GRPO, SFT, compiled
 
 
-def checkpoint(run: CompiledRun, step: int, *, whole: bool = True) -> Path:
+def checkpoint(run: CompiledRun, step: int, *, whole: bool = True, optimizer: str = "optimizer.pt") -> Path:
     folder = Path(run.output_dir) / f"checkpoint-{step}"
     folder.mkdir(parents=True)
     (folder / "trainer_state.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(b"weights")
+    if optimizer:
+        (folder / optimizer).parent.mkdir(exist_ok=True)
+        (folder / optimizer).write_bytes(b"moments")
     if whole:
         seal(folder)
     return folder
@@ -209,3 +212,28 @@ class TestStrategies:
     def test_how_a_run_is_watched_over_changes_nothing(self, override: str) -> None:
         self.begun()
         assert self.goes_on(override) == []
+
+
+class TestACheckpointOfTheModelAlone:
+    """``save_only_model`` leaves nothing to go on from, and going on with a new optimizer would be silent."""
+
+    @pytest.mark.parametrize(
+        "override", ["training.save_only_model=true", "training.resume=models/recipe/checkpoint-20"]
+    )
+    def test_is_refused_with_the_way_out(self, override: str) -> None:
+        run = compiled(SFT, "training.save_only_model=true")
+        write_run_folder(run, {"recipe.yaml": SFT}, overwrite=False)[1].release()
+        checkpoint(run, 20, optimizer="")
+        with pytest.raises(LaunchError, match="holds the model alone") as caught:
+            resumption(compiled(SFT, override))
+        assert caught.value.code == "T511"
+        assert "model.base_model_name=models/recipe/checkpoint-20" in str(caught.value.hint)
+
+    @pytest.mark.parametrize(
+        "optimizer", ["optimizer.pt", "optimizer.bin", "optimizer_0/0.distcp", "global_step20/x.pt"]
+    )
+    def test_each_way_of_saving_an_optimizer_is_known(self, optimizer: str) -> None:
+        run = compiled(SFT)
+        write_run_folder(run, {"recipe.yaml": SFT}, overwrite=False)[1].release()
+        checkpoint(run, 20, optimizer=optimizer)
+        assert resumption(compiled(SFT)) is not None
