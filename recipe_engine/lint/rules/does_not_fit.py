@@ -7,7 +7,7 @@ shorter it may fit all the same.
 Fails:
     # with --num-gpus 1
     model:
-      base_model_name: meta-llama/Llama-3.1-8B
+      base_model_name: Qwen/Qwen3-14B
     launch:
       strategy: single
 Fails:
