@@ -63,8 +63,8 @@ def newest_whole(output: Path) -> Path | None:
 
 
 def can_be_resumed(checkpoint: Path) -> bool:
-    """Whether it holds more than the model: with ``save_only_model`` there is no random state, and no optimizer."""
-    return any(checkpoint.glob("rng_state*.pth"))
+    """Whether it holds more than the model: an optimizer as transformers, accelerate or DeepSpeed saves it."""
+    return any(any(checkpoint.glob(name)) for name in ("optimizer*", "global_step*"))
 
 
 def bring_to_disk(path: Path) -> None:

@@ -16,10 +16,6 @@ from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.paths import shorten
 from recipe_engine.launch.verdicts import Verdict, verdict_on
 
-_MODEL_ALONE = "its checkpoints hold the model alone (training.save_only_model)"
-_WHOLE_ON_EACH = {"single", "ddp"}
-"""Strategies whose checkpoints hold the same: each process has all of the model."""
-
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -31,8 +27,6 @@ class Change:
 
     @property
     def verdict(self) -> Verdict:
-        if self.name == "strategy" and {self.before, self.now} <= _WHOLE_ON_EACH:
-            return "said"
         return verdict_on(self.name)
 
     def __str__(self) -> str:
@@ -67,8 +61,10 @@ def resumption(run: CompiledRun) -> Resumption | None:
     records = _records_of(checkpoint, run)
     if records is None:
         return Resumption(now, note=f"{shorten(checkpoint)} does not say what it was trained by: nothing is compared")
-    found = [*_changes(_compiled(records), run), *_changed_inputs(records, run)]
+    before = _compiled(records)
+    found = [*_changes(before, run), *_changed_inputs(records, run)]
     changes = tuple(change for change in found if change.verdict != "harmless")
+    _demand_same_files(before, run, checkpoint)
     refused = [change for change in changes if change.verdict == "refused" and change.name not in run.resume_changes]
     if refused:
         where = f"training.output_dir: {shorten(run.output_dir)} holds an unfinished run"
@@ -105,13 +101,33 @@ def _newest(run: CompiledRun) -> Path | None:
     whole = whole_checkpoints(Path(run.output_dir))
     found = next((one for one in reversed(whole) if can_be_resumed(one)), None)
     if whole and found is None:
-        message = f"{shorten(run.output_dir)} holds an unfinished run that cannot go on: {_MODEL_ALONE}"
-        hint = (
-            "begin anew with training.resume=never and training.overwrite_output_dir=true; or begin a run from the "
-            f"weights: model.base_model_name={shorten(whole[-1])}, and another output_dir"
-        )
-        raise LaunchError("T511", f"training.output_dir: {message}", hint)
+        anew = "training.resume=never and training.overwrite_output_dir=true"
+        raise _model_alone(whole[-1], "training.output_dir", anew)
     return found
+
+
+def _demand_same_files(before: CompiledRun, run: CompiledRun, checkpoint: Path) -> None:
+    """Check that the strategy can read what the one before it has written.
+
+    ``single`` and ``ddp`` write the same. DeepSpeed writes a file for each process, which that many must read.
+    """
+    kinds = {"single": "plain", "ddp": "plain"}
+    if kinds.get(before.strategy, before.strategy) == kinds.get(run.strategy, run.strategy):
+        if run.strategy.startswith("zero") and before.processes != run.processes:
+            raise LaunchError(
+                "T512",
+                f"{shorten(checkpoint)} was saved by {before.processes} processes under {run.strategy}, which keeps a "
+                f"file for each, and {run.processes} are to go on",
+                f"go on with {before.processes}; or begin a run from its weights: model.base_model_name, and another "
+                "output_dir",
+            )
+        return
+    raise LaunchError(
+        "T512",
+        f"{shorten(checkpoint)} was saved under the strategy {before.strategy}, whose files {run.strategy} cannot read",
+        f"go on with launch.strategy={before.strategy}; or begin a run from its weights: model.base_model_name, and "
+        "another output_dir",
+    )
 
 
 def _demand_usable(checkpoint: str) -> Path:
@@ -124,11 +140,20 @@ def _demand_usable(checkpoint: str) -> Path:
     elif (folder / MARKER).exists() and not is_whole(folder):
         message, hint = f"{shown} is damaged: a file is missing, or was cut off", "name an earlier checkpoint"
     elif not can_be_resumed(folder):
-        message = f"{shown} cannot be gone on from: {_MODEL_ALONE}"
-        hint = f"begin a run from its weights: model.base_model_name={shown}, and training.resume=never"
+        raise _model_alone(folder, "training.resume", "training.resume=never")
     else:
         return folder
     raise LaunchError("T511", f"training.resume: {message}", hint)
+
+
+def _model_alone(checkpoint: Path, setting: str, anew: str) -> LaunchError:
+    return LaunchError(
+        "T511",
+        f"{setting}: {shorten(checkpoint)} holds the model alone (training.save_only_model): the optimizer, the "
+        "schedule and the place in the data are lost",
+        f"begin a run from its weights: model.base_model_name={shorten(checkpoint)}, and another output_dir; or begin "
+        f"anew with {anew}",
+    )
 
 
 def _records_of(checkpoint: Path, run: CompiledRun) -> Path | None:

@@ -13,7 +13,15 @@ VERDICTS: dict[Verdict, tuple[str, ...]] = {
     "harmless": (
         *("wandb.*", "s3.*", "run_name", "run_dir", "output_dir", "recipe_file", "recipe_folder", "engine", "resume"),
         *("resume_changes", "checkpoint", "allow_*", "data.dataset_num_proc", "model.s3_*", "model.trust_remote_code"),
-        *("model.low_cpu_mem_usage", "launch.environment", "launch.gpu_memory_gib", "launch.rendezvous"),
+        *(
+            "model.low_cpu_mem_usage",
+            "launch.environment",
+            "launch.strategy",
+            "launch.mixed_precision",
+            "planned.*",
+            "launch.gpu_memory_gib",
+            "launch.rendezvous",
+        ),
         *("launch.*_minutes", "launch.restart*", "training.output_dir", "training.run_name", "training.log_*"),
         *("training.logging_*", "training.save_*", "training.report_to", "training.disable_tqdm", "training.project"),
         *("training.trackio_*", "training.push_to_hub", "training.hub_*", "training.num_completions_to_print"),
@@ -34,8 +42,8 @@ VERDICTS: dict[Verdict, tuple[str, ...]] = {
     ),
     # What may change on the way, and changes what comes after: the schedule, sampling, the shape of the computation.
     "said": (
-        *("gpus", "processes", "nodes", "launch.cpu_processes", "launch.nodes", "launch.strategy", "launch.offload_*"),
-        *("launch.mixed_precision", "data.eval_*", "model.attn_implementation", "model.use_flash_attention"),
+        *("gpus", "processes", "nodes", "strategy", "launch.cpu_processes", "launch.nodes", "launch.offload_*"),
+        *("data.eval_*", "model.attn_implementation", "model.use_flash_attention"),
         *("training.lr_scheduler_*", "training.warmup_steps", "training.max_steps", "training.num_train_epochs"),
         *("training.max_grad_norm", "training.beta", "training.epsilon*", "training.temperature", "training.top_[pk]"),
         *("training.min_p", "training.repetition_penalty", "training.entropy_*", "training.use_adaptive_entropy"),
@@ -51,7 +59,7 @@ VERDICTS: dict[Verdict, tuple[str, ...]] = {
     ),
     # What a checkpoint brings along with the optimizer's state: another value would be read by nobody.
     "fixed": (
-        *("strategy", "training.learning_rate", "training.*_learning_rate", "training.weight_decay", "training.adam_*"),
+        *("training.learning_rate", "training.*_learning_rate", "training.weight_decay", "training.adam_*"),
         *("training.optim", "training.optim_*"),
     ),
     # What makes it another run: the model, the data, the algorithm, the batch, what is optimized.

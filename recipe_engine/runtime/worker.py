@@ -115,8 +115,6 @@ def train(run: CompiledRun) -> Any:
         trainer.add_callback(callback)
     save_whole(trainer, run_dir)
     demand_finite_loss(trainer)
-    if trainer.args.save_only_model and trainer.args.save_strategy != "no":
-        say("save_only_model: checkpoints hold the model alone, so this run cannot go on should it be stopped")
     say(_shape(trainer))
     try:
         if run.checkpoint is not None and was_at_the_end(run.checkpoint, trainer.args):
