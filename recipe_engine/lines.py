@@ -9,7 +9,7 @@ from typing import Any
 
 
 def append_line(path: Path, entry: dict[str, Any]) -> None:
-    """Add a line, in one write. Where the last one was cut off, by a full disk or a power cut, it begins another.
+    """Add a line, in one write. Where the last one was cut off, by SIGKILL or a full disk, it begins another.
 
     Raises:
         OSError: it could not be written, or not as a whole.

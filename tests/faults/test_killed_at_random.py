@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from recipe_engine.checkpoints import STAGING, newest_whole, step_of, whole_checkpoints
+from recipe_engine.runtime.callbacks.metrics import read_metrics
 from tests.faults.resumes import different_tensors, log_lines
 from tests.faults.support import finished, recipe, run_to_end, start, trainers_of
 
@@ -122,7 +123,8 @@ def _kill(process: subprocess.Popen[str], output: Path, *, also_launcher: bool) 
 def _assert_nothing_is_lost(output: Path) -> None:
     """Every step that a whole checkpoint has behind it is in the log, and at no moment is there no checkpoint."""
     newest = newest_whole(output)
-    logged = {step for step, _ in log_lines(output)} if (output / "run/metrics.jsonl").exists() else set()
+    file = output / "run/metrics.jsonl"
+    logged = {line["step"] for line in read_metrics(file)} if file.exists() else set()
     reached = step_of(newest) if newest else 0
     assert {1, *range(2, STEPS + 1, 2)} & set(range(1, reached + 1)) <= logged
     if max(logged, default=0) > 3:
