@@ -33,6 +33,7 @@ CUT = (
     "training.eval_strategy=no",
     "training.eval_on_start=false",
     "data.eval_datasets=[]",
+    "data.eval_holdout=null",
 )
 _OF_THE_CLOCK = {"time", "step_time", "train_runtime", "train_loss", "gpu_memory_gib"}
 """What a log line says of the machine, and of this start of the run alone."""
