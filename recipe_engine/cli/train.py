@@ -88,6 +88,8 @@ def _prepare(run: CompiledRun, texts: Mapping[str, str], overwrite: bool) -> tup
             run = resumed.run
         preflight(run, overwrite)
         compiled, lock = write_run_folder(run, texts, overwrite)
+        if not lock.exclusive:
+            write(f"{run.run_name}: the file system of {run.output_dir} has no locks: do not start the run twice")
         if resumed is not None:
             write("\n".join(_resuming(resumed)))
         return run, compiled, log_path(run), lock

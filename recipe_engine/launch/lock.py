@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,15 +23,35 @@ class Lock:
     """A held lock. It is held for as long as a process has its descriptor open, and gone however that process ends."""
 
     descriptor: int
+    exclusive: bool = True
+    """Whether it keeps others out: some file systems, of a network for the most part, have no locks."""
 
     def name_holder(self, pid: int) -> None:
         """Write down who holds it, for those who meet it."""
         os.ftruncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, f"{pid}\n".encode(), 0)
+        os.pwrite(self.descriptor, f"{pid} {socket.gethostname()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let go of it, unless another process has inherited it."""
         os.close(self.descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock."""
+
+    pid: int
+    """Number of the process; 0 where it is not known."""
+    host: str
+    """Name of its machine."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is a process of this machine."""
+        return self.host in {"", socket.gethostname()}
+
+    def __str__(self) -> str:
+        return f"process {self.pid or 'unknown'}" + (f" on {self.host}" if self.host else "")
 
 
 def demand_unlocked(run: CompiledRun) -> None:
@@ -57,18 +78,14 @@ def lock(run: CompiledRun) -> Lock:
     """
     descriptor = os.open(_path(run), os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _take(descriptor, run)
+        return Lock(descriptor, exclusive=_take(descriptor, run))
     except LaunchError:
         os.close(descriptor)
         raise
-    return Lock(descriptor)
 
 
-def holder(run_dir: Path) -> int | None:
-    """The process that holds the lock of a run's folder; none where nothing does, whatever number stands there.
-
-    0 is one whose number is not known.
-    """
+def holder(run_dir: Path) -> Holder | None:
+    """Who holds the lock of a run's folder; none where nobody does, whatever number stands there."""
     try:
         descriptor = os.open(run_dir / NAME, os.O_RDWR)
     except OSError:
@@ -76,8 +93,7 @@ def holder(run_dir: Path) -> int | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        written = os.pread(descriptor, 32, 0).strip()
-        return int(written) if written.isdigit() else 0
+        return _written(descriptor)
     except OSError:
         return None
     finally:
@@ -85,16 +101,23 @@ def holder(run_dir: Path) -> int | None:
     return None
 
 
-def _take(descriptor: int, run: CompiledRun) -> None:
+def _take(descriptor: int, run: CompiledRun) -> bool:
+    """Take the lock. Returns whether the file system has locks at all."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-        message = f"training.output_dir: {run.output_dir} is in use by a run that is going on (process {holder})"
+        message = f"training.output_dir: {run.output_dir} is in use by a run that is going on ({_written(descriptor)})"
         raise LaunchError("T502", message, "choose another training.run_name or output_dir, or wait") from error
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
+        return False
+    return True
+
+
+def _written(descriptor: int) -> Holder:
+    pid, _, host = os.pread(descriptor, 300, 0).decode(errors="replace").strip().partition(" ")
+    return Holder(int(pid) if pid.isdigit() else 0, host)
 
 
 def _path(run: CompiledRun) -> Path:

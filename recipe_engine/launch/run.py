@@ -15,6 +15,7 @@ from recipe_engine.launch.attempts import begin, end
 from recipe_engine.launch.command import meeting_environment, worker_command, worker_environment
 from recipe_engine.launch.companions import Alone, Companions, Outcome
 from recipe_engine.launch.ending import ending_lines, how_it_ended
+from recipe_engine.launch.environment import left_out_line
 from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.failure import Failure, take_failure
 from recipe_engine.launch.hang import HangWatch
@@ -60,6 +61,8 @@ def run_to_end(
     """
     others = Alone() if companions is None else companions
     told = _Told(log, to_screen)
+    if (line := left_out_line(run, os.environ)) is not None:
+        told.say(line)
     with noted() as asked:
         try:
             outcome = _attempts(run, others, told, asked, lock)

@@ -31,8 +31,8 @@ class RunStatus:
     folder: Path
     run: CompiledRun
     state: State
-    pid: int | None
-    """The process that holds the run's folder, where one does."""
+    holder: lock.Holder | None
+    """Who holds the run's folder, where somebody does."""
     code: int | None
     """How the last start ended, where it did."""
     log: Path | None
@@ -75,14 +75,14 @@ def status_of(folder: Path) -> RunStatus:
     run_dir = folder / "run"
     starts = attempts(run_dir)
     last = starts[-1] if starts else {}
-    pid = lock.holder(run_dir)
+    holder = lock.holder(run_dir)
     lines = list(_metrics(run_dir / "metrics.jsonl"))
     newest = lines[-1] if lines else {}
     return RunStatus(
         folder=folder,
         run=run,
-        state=_state(run_dir, pid, last),
-        pid=pid,
+        state=_state(run_dir, holder, last),
+        holder=holder,
         code=last.get("code"),
         log=Path(last["log"]) if last else None,
         step=newest.get("step"),
@@ -104,8 +104,8 @@ def _compiled(folder: Path) -> CompiledRun:
         raise LaunchError("T513", f"{file} cannot be read: it is damaged, or of another version") from error
 
 
-def _state(run_dir: Path, pid: int | None, last: dict[str, Any]) -> State:
-    if pid is not None:
+def _state(run_dir: Path, holder: lock.Holder | None, last: dict[str, Any]) -> State:
+    if holder is not None:
         return "running"
     if (run_dir / FINISHED).exists():
         return "done"

@@ -168,7 +168,9 @@ def stuck_here(): time.sleep(300)
 
 
 def test_a_run_in_which_nothing_moves_shows_where_it_stands_and_is_started_again(start: Start) -> None:
-    code = "if start == 2: done()\nelse:\n  for _ in range(9): heart.beat(7, 'sampling'); time.sleep(0.1)\n  stuck_here()"
+    code = (
+        "if start == 2: done()\nelse:\n  for _ in range(9): heart.beat(7, 'sampling'); time.sleep(0.1)\n  stuck_here()"
+    )
     run = start(BEATS + code, hang_minutes=0.01)
     assert run.end() == 0
     reason = "nothing has moved for 0.01 minutes: the process is in step 8 (sampling)"
@@ -189,6 +191,8 @@ def test_the_lock_is_held_during_the_pause(start: Start) -> None:
 
     run = start(KILLED, restart_seconds=600)
     wait_for(lambda: "restart 1 of 3" in run.log)
-    assert holder(Path(run.run.run_dir)) == run.process.pid
+    found = holder(Path(run.run.run_dir))
+    assert found is not None
+    assert (found.pid, found.is_here) == (run.process.pid, True)
     run.process.send_signal(signal.SIGTERM)
     run.end()
