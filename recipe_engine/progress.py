@@ -23,7 +23,7 @@ class Beat:
     step: int
     """Optimizer steps that are done."""
     phase: str
-    """``loading``, ``training``, ``sampling``, ``evaluating`` or ``saving``."""
+    """``loading``, ``training``, ``sampling``, ``evaluating``, ``saving`` or, after the last step, ``finishing``."""
 
 
 class Heart:

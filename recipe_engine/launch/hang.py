@@ -15,10 +15,12 @@ _STACKS_SECONDS = 2.0
 _STACK_LINES = 60
 """Lines that are shown of one process."""
 _LONGEST_INTERVAL = 30.0
+_UNLIMITED = {"loading", "finishing"}
+"""Before the first step and after the last one, models are read from the network and sent there."""
 
 
 class HangWatch:
-    """Ends a run once the beats of its processes have not changed for a time, from the first step on.
+    """Ends a run once the beats of its processes have not changed for a time, from the first step to the last.
 
     Only change counts, as seen here and under this machine's monotonic clock. A process that waits for the others does
     not beat, so one that is stuck soon stops all.
@@ -46,7 +48,7 @@ class HangWatch:
             return None
         self._looked = now
         beats = read_beats(self._run_dir)
-        if beats != self._beats or all(beat.phase == "loading" for beat in beats.values()):
+        if beats != self._beats or all(beat.phase in _UNLIMITED for beat in beats.values()):
             self._beats, self._still = beats, 0.0
             return None
         self._still += min(passed, 2 * self._interval)

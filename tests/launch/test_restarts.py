@@ -180,8 +180,8 @@ def test_a_run_in_which_nothing_moves_shows_where_it_stands_and_is_started_again
     assert run.attempts[0]["reason"] == reason
 
 
-def test_loading_has_no_such_limit(start: Start) -> None:
-    run = start(BEATS + "time.sleep(2)\ndone()", hang_minutes=0.01)
+def test_loading_and_what_follows_the_last_step_have_no_such_limit(start: Start) -> None:
+    run = start(BEATS + "time.sleep(2)\nheart.beat(9, 'finishing'); time.sleep(2)\ndone()", hang_minutes=0.01)
     assert run.end() == 0
     assert run.starts == 1
 

@@ -28,10 +28,12 @@ class Heartbeat(TrainerCallback):
         self.heart.beat(0, self.phase)
 
     def watch(self, trainer: Any) -> None:
-        """Beat with each forward pass of the trainer's model: sampling and evaluation have no other event that is long
-        enough before a time limit."""
+        """Beat with each forward pass of the trainer's model: sampling has no other event."""
+        model = trainer.model
+        if hasattr(model, "get_base_model"):
+            model = model.get_base_model()  # an adapter's forward pass is not called in generation
         if not trainer.args.torch_compile:  # a hook would be compiled along, and break the graph
-            trainer.model.register_forward_pre_hook(self._on_forward)
+            model.register_forward_pre_hook(self._on_forward)
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._beat("training", state)
@@ -56,7 +58,7 @@ class Heartbeat(TrainerCallback):
         self._beat("training", state)
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self._beat("saving", state)
+        self._beat("finishing", state)
 
     def _beat(self, phase: str, state: TrainerState) -> None:
         self.step, self.phase = state.global_step, phase
