@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from recipe_engine.launch.background import start_in_background
 from recipe_engine.launch.run import log_path
 from recipe_engine.launch.run_folder import write_run_folder
 
-from .support import ROOT, SECONDS, wait_for
+from .support import ROOT, SECONDS, is_running, stop, wait_for
 from .test_background import SITE
 
 Start = Callable[..., "Started"]
@@ -47,7 +48,8 @@ class Started:
         monkeypatch.setenv("PYTHONPATH", f"{Path.cwd()}/site:{ROOT}")
         monkeypatch.setenv("WORKER", COUNTS + code)
         settings = {"restart_seconds": 0.05, **launch}
-        self.run = run.model_copy(update={"launch": run.launch.model_copy(update=settings)})
+        processes = settings.pop("processes", 1)
+        self.run = run.model_copy(update={"processes": processes, "launch": run.launch.model_copy(update=settings)})
         compiled, lock = write_run_folder(self.run, {}, overwrite=False)
         self.log_file = log_path(self.run)
         self.process = start_in_background(compiled, self.log_file, lock)
@@ -82,6 +84,8 @@ def start(run: CompiledRun, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         if one.process.poll() is None:
             one.process.kill()
             one.process.wait()
+    for file in Path().glob("pid-?"):
+        stop(int(file.read_text()))
 
 
 def test_a_killed_worker_is_started_again_and_the_run_ends_well(start: Start) -> None:
@@ -184,6 +188,78 @@ def test_loading_and_what_follows_the_last_step_have_no_such_limit(start: Start)
     run = start(BEATS + "time.sleep(2)\nheart.beat(9, 'finishing'); time.sleep(2)\ndone()", hang_minutes=0.01)
     assert run.end() == 0
     assert run.starts == 1
+
+
+TWO = """
+rank = os.environ["RANK"]
+def saves(*_):
+    time.sleep(0.3)
+    open(f"saved-{rank}", "w")
+    os._exit(143)
+signal.signal(signal.SIGTERM, saves)
+open(f"pid-{rank}.new", "w").write(str(os.getpid()))
+os.rename(f"pid-{rank}.new", f"pid-{rank}")
+while True: time.sleep(0.01)
+"""
+
+
+class TestTwoProcesses:
+    """The chain from the process that the user knows, over the launcher, to those that train."""
+
+    @pytest.fixture
+    def two(self, start: Start) -> Started:
+        run = start(TWO, processes=2, hang_minutes=10)
+        wait_for(lambda: Path("pid-0").exists() and Path("pid-1").exists())
+        return run
+
+    @property
+    def trainers(self) -> list[int]:
+        return [int(Path(f"pid-{rank}").read_text()) for rank in range(2)]
+
+    def test_a_signal_lets_both_save(self, two: Started) -> None:
+        two.process.send_signal(signal.SIGTERM)
+        assert two.end() == 143
+        assert Path("saved-0").exists()
+        assert Path("saved-1").exists()
+        assert two.starts <= 2
+        assert "restart" not in two.log
+
+    def test_a_second_one_ends_both_at_once(self, two: Started) -> None:
+        for pid in self.trainers:
+            os.kill(pid, signal.SIGSTOP)
+        two.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert two.process.poll() is None
+        two.process.send_signal(signal.SIGTERM)
+        assert two.end() == 143
+        assert [pid for pid in self.trainers if is_running(pid)] == []
+
+    def test_what_supervises_is_killed_and_both_save(self, two: Started) -> None:
+        two.process.kill()
+        two.process.wait()
+        wait_for(lambda: not any(map(is_running, self.trainers)))
+        assert Path("saved-0").exists()
+        assert Path("saved-1").exists()
+        from recipe_engine.launch.lock import holder
+
+        wait_for(lambda: holder(Path(two.run.run_dir)) is None)
+
+    def test_a_hang_up_ends_neither(self, two: Started) -> None:
+        for pid in (two.process.pid, *self.trainers):
+            os.kill(pid, signal.SIGHUP)
+        time.sleep(0.5)
+        assert all(map(is_running, [two.process.pid, *self.trainers]))
+        two.process.send_signal(signal.SIGTERM)
+        assert two.end() == 143
+
+    def test_one_that_is_killed_ends_the_other_and_both_are_started_again(self, two: Started) -> None:
+        before = self.trainers
+        os.kill(before[1], signal.SIGKILL)
+        wait_for(lambda: not set(self.trainers) & set(before))
+        assert f"recipe: process 1 ({before[1]}) was killed by SIGKILL; going on" in two.log
+        assert [pid for pid in before if is_running(pid)] == []
+        two.process.send_signal(signal.SIGTERM)
+        assert two.end() == 143
 
 
 def test_the_lock_is_held_during_the_pause(start: Start) -> None:
