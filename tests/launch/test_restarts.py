@@ -154,7 +154,9 @@ def test_a_signal_during_the_pause_ends_the_run_at_once(start: Start) -> None:
 
 
 def test_no_restart_follows_a_signal_of_the_user_whatever_the_worker_ends_with(start: Start) -> None:
-    run = start("signal.signal(signal.SIGTERM, lambda *_: os._exit(75)); open('ready', 'w')\nwhile True: time.sleep(1)")
+    said = "print('The server socket has failed to listen: EADDRINUSE', flush=True)\n"
+    code = "signal.signal(signal.SIGTERM, lambda *_: os._exit(75)); open('ready', 'w')\nwhile True: time.sleep(1)"
+    run = start(said + code)
     wait_for(lambda: Path("ready").exists())
     run.process.send_signal(signal.SIGTERM)
     assert run.end() == 143
