@@ -30,7 +30,10 @@ def stop(
     from recipe_engine.launch.group import processes_of
     from recipe_engine.launch.runs import wait as wait_for
 
-    processes = processes_of(found.pid, found.folder)
+    holder = found.holder
+    if holder is not None and not holder.is_here:
+        fail("T514", f"{run} runs on another machine ({holder})", f"stop it on {holder.host}")
+    processes = processes_of(holder.pid if holder else None, found.folder)
     if not processes:
         hint = "stop it there; or it has just ended: see `recipe status`"
         where = f": it was started on {found.host}" if found.host else ""

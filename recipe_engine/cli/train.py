@@ -93,6 +93,8 @@ def _prepare(run: CompiledRun, texts: Mapping[str, str], overwrite: bool) -> tup
         if run.arguments.get("save_only_model"):
             write(f"{run.run_name}: its checkpoints hold the model alone, so that it cannot go on (save_only_model)")
         compiled, lock = write_run_folder(run, texts, overwrite)
+        if not lock.exclusive:
+            write(f"{run.run_name}: the file system of {run.output_dir} has no locks: do not start the run twice")
         if resumed is not None:
             write("\n".join(_resuming(resumed)))
         return run, compiled, log_path(run), lock

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.companions import Meeting
+from recipe_engine.launch.environment import kept_environment
 from recipe_engine.launch.gpus import visible_devices
 
 COMPILED = "compiled.json"
@@ -35,12 +36,12 @@ def worker_command(run: CompiledRun) -> list[str]:
 def worker_environment(run: CompiledRun) -> dict[str, str]:
     """The whole environment of the run's processes, but for where they meet.
 
-    It is this process's own, but for what a surrounding launcher left there: the run would take itself for a part of
-    that one's processes, and wait for the others.
+    It is this process's own, as far as ``launch.environment`` lets it through, but for what a surrounding launcher left
+    there: the run would take itself for a part of that one's processes, and wait for the others.
     """
     environment = {
         name: value
-        for name, value in os.environ.items()
+        for name, value in kept_environment(run, os.environ).items()
         if name not in _LAUNCHERS and not name.startswith(_LAUNCHER_PREFIXES)
     }
     environment |= {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", **safe_path()}

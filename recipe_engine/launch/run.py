@@ -15,8 +15,10 @@ from recipe_engine.launch.attempts import begin, end
 from recipe_engine.launch.command import meeting_environment, worker_command, worker_environment
 from recipe_engine.launch.companions import Alone, Companions, Outcome
 from recipe_engine.launch.ending import ending_lines, how_it_ended
+from recipe_engine.launch.environment import left_out_line
 from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.failure import Failure, take_failure
+from recipe_engine.launch.hang import HangWatch
 from recipe_engine.launch.paths import shorten
 from recipe_engine.launch.restarts import EXIT_UNFINISHED, Restarts, outcome_of
 from recipe_engine.launch.run_folder import write_compiled
@@ -59,6 +61,8 @@ def run_to_end(
     """
     others = Alone() if companions is None else companions
     told = _Told(log, to_screen)
+    if (line := left_out_line(run, os.environ)) is not None:
+        told.say(line)
     with noted() as asked:
         try:
             outcome = _attempts(run, others, told, asked, lock)
@@ -97,9 +101,11 @@ def _attempt(
     run: CompiledRun, others: Companions, told: _Told, asked: Asked, lock: int, restarts: Restarts, number: int
 ) -> Outcome:
     run_dir = Path(run.run_dir)
+    hang = HangWatch(run_dir, run.launch.hang_minutes * 60, told.say)
     if others.node == 0:
         for left in (FINISHED, STOPPED):
             (run_dir / left).unlink(missing_ok=True)
+        hang.forget()
         if number > 0:
             write_compiled(run)
     take_failure(run_dir, others.node)
@@ -113,7 +119,7 @@ def _attempt(
         told.log if told.to_screen else None,
         grace=run.launch.grace_minutes * 60,
         inherited=(lock,),
-        watch=lambda _: others.lost(),
+        watch=lambda signal_all: others.lost() or hang.look(signal_all),
     )
     failure = take_failure(run_dir, others.node)
     told.hear(failure)

@@ -32,8 +32,8 @@ class RunStatus:
     folder: Path
     run: CompiledRun
     state: State
-    pid: int | None
-    """The process that holds the run's folder, where one does."""
+    holder: lock.Holder | None
+    """Who holds the run's folder, where somebody does."""
     host: str | None
     """The machine that it was started on last."""
     phase: Phase | None
@@ -48,6 +48,11 @@ class RunStatus:
     gpu_memory: float | None
     """Most memory that a GPU held so far, in GiB."""
     checkpoint: Path | None
+
+    @property
+    def pid(self) -> int | None:
+        """The process that holds the run's folder, where one does."""
+        return self.holder.pid if self.holder else None
 
     @property
     def seconds_left(self) -> float | None:
@@ -88,7 +93,7 @@ def status_of(folder: Path) -> RunStatus:
         folder=folder,
         run=run,
         state=state,
-        pid=holder.pid if holder else None,
+        holder=holder,
         host=(holder.host if holder else None) or last.get("host"),
         phase=_phase(folder, last, newest) if state == "running" else None,
         code=last.get("code"),
