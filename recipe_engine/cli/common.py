@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 EXIT_FINDINGS = 1
 
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides of the recipe.")]
+NumNodes = Annotated[
+    int | None,
+    typer.Option("--num-nodes", min=1, max=4096, metavar="N", help="Machines; else as many as the recipe says."),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,11 @@ class CheckedRecipe:
 
     recipe: Recipe
     document: Document
+
+
+def with_nodes(overrides: list[str] | None, num_nodes: int | None) -> list[str]:
+    """The overrides, with what ``--num-nodes`` says: it is a value of the recipe like any other."""
+    return [*(overrides or []), *([] if num_nodes is None else [f"launch.nodes={num_nodes}"])]
 
 
 def check_or_exit(file: Path, overrides: list[str], gpus: int | None) -> CheckedRecipe:

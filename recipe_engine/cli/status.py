@@ -48,7 +48,7 @@ def _row(one: RunStatus) -> tuple[str, ...]:
     left = one.seconds_left
     return (
         one.folder.name,
-        one.state if one.state != "failed" else f"failed ({one.code})",
+        _state(one),
         "-" if one.step is None else f"{one.step}/{one.max_steps}" if one.max_steps else str(one.step),
         _short(one.loss),
         _short(one.seconds_per_step),
@@ -56,6 +56,12 @@ def _row(one: RunStatus) -> tuple[str, ...]:
         _short(one.gpu_memory),
         one.checkpoint.name.removeprefix("checkpoint-") if one.checkpoint else "-",
     )
+
+
+def _state(one: RunStatus) -> str:
+    if one.state == "failed":
+        return f"failed ({one.code})"
+    return f"{one.state} ({one.job})" if one.job and one.state in {"submitted", "running"} else one.state
 
 
 def _short(value: float | str | None) -> str:
@@ -69,6 +75,7 @@ def _as_data(one: RunStatus) -> dict[str, object]:
         "algorithm": one.run.algorithm,
         "state": one.state,
         "pid": one.pid,
+        "job": str(one.job) if one.job else None,
         "exit_code": one.code,
         "log": str(one.log) if one.log else None,
         "step": one.step,

@@ -7,10 +7,12 @@ import os
 import socket
 import subprocess
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from recipe_engine.compiled import CompiledRun
+from recipe_engine.launch.jobs import surrounding_job
 
 FILE = "attempts.jsonl"
 
@@ -19,6 +21,7 @@ Attempt = dict[str, Any]
 
 def begin(run: CompiledRun, log: Path) -> None:
     """Note that the run is started by this process."""
+    job = surrounding_job()
     _append(
         run,
         {
@@ -30,6 +33,7 @@ def begin(run: CompiledRun, log: Path) -> None:
             "checkpoint": run.checkpoint,
             "engine": run.engine,
             "git": git_state(Path(run.recipe_folder)),
+            "job": None if job is None else asdict(job),
         },
     )
 

@@ -21,17 +21,22 @@ def log_folder() -> Path:
 
 def log_path(run: CompiledRun) -> Path:
     """A new log file for a start of the run: ``logs/<run>-<time>.log`` under the current folder."""
+    return new_file(run, ".log")
+
+
+def new_file(run: CompiledRun, ending: str) -> Path:
+    """A new, empty file of the run's, beside its logs and named as they are."""
     folder = log_folder()
     folder.mkdir(exist_ok=True)
     base = f"{file_name_of(run.run_name)}-{time.strftime('%Y%m%d-%H%M%S')}"
     for number in range(1, 1000):
-        path = folder / (f"{base}.log" if number == 1 else f"{base}-{number}.log")
+        path = folder / (f"{base}{ending}" if number == 1 else f"{base}-{number}{ending}")
         try:
             path.touch(exist_ok=False)
         except FileExistsError:
             continue
         return path
-    raise FileExistsError(f"{folder}/{base}.log and 999 more")
+    raise FileExistsError(f"{folder}/{base}{ending} and 999 more")
 
 
 def run_to_end(run: CompiledRun, log: Path, lock: int, *, to_screen: bool = True) -> int:

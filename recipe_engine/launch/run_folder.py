@@ -12,7 +12,7 @@ from pathlib import Path
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.diagnostics.redact import redact
-from recipe_engine.launch import attempts, inputs, lock
+from recipe_engine.launch import attempts, inputs, jobs, lock
 from recipe_engine.launch.command import COMPILED
 from recipe_engine.launch.errors import LaunchError
 
@@ -69,8 +69,8 @@ def _holds_no_result(run: CompiledRun) -> bool:
     if (run_dir / COMPILED).is_file() or not any(folder.iterdir()):
         return True
     own = run_dir.iterdir() if run_dir.is_dir() else ()
-    # The lock is the first thing that a run writes.
-    return [path.name for path in own] == [lock.NAME] and not (folder / "runs").exists()
+    # Before a run begins, there is what says that it was submitted; the lock is the first thing that it writes.
+    return {path.name for path in own} <= {lock.NAME, jobs.FILE} and not (folder / "runs").exists()
 
 
 def demand_writable(folder: Path, setting: str) -> None:
@@ -110,6 +110,7 @@ def _write(run: CompiledRun, texts: Mapping[str, str]) -> Path:
     folder = Path(run.run_dir)
     if not run.checkpoint:
         _clear(Path(run.output_dir))
+    jobs.forget(folder)
     compiled = folder / COMPILED
     _write_whole(compiled, run.model_dump_json(indent=1))
     _write_whole(folder / inputs.FILE, json.dumps(inputs.fingerprints(run), indent=1))
