@@ -46,6 +46,11 @@ def name_of(job: Job) -> str:
     return f"{job.system}:{job.id}" + (f"@{job.address}" if job.address else "")
 
 
+def log_name(name: str) -> str:
+    """Name of the file in the folder of logs that a job of Ray with the name ``name`` (``name_of``) tells of itself."""
+    return f"{name.partition(':')[2].partition('@')[0]}.log"
+
+
 def surrounding_job() -> Job | None:
     """The job that this process is started by."""
     system, _, rest = os.environ.get(VARIABLE, "").partition(":")

@@ -16,7 +16,7 @@ from typing import Any
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.errors import LaunchError, install_hint
-from recipe_engine.launch.jobs import Job, name_of
+from recipe_engine.launch.jobs import Job, log_name, name_of
 from recipe_engine.launch.submission import Request, program
 
 _LOCAL = "http://127.0.0.1:8265"
@@ -41,7 +41,7 @@ def request(run: CompiledRun, config: Path, overrides: Sequence[str], cpus: int 
         "grace_seconds": run.launch.grace_minutes * 60,
     }
     text = json.dumps(specification, indent=1, ensure_ascii=False) + "\n"
-    return Request(text, ".ray.json", partial(_submit, run, where), lambda job: f"{job.id}.log")
+    return Request(text, ".ray.json", partial(_submit, run, where), lambda job: log_name(name_of(job)))
 
 
 def stop(job: Job, *, now: bool) -> None:
