@@ -22,6 +22,13 @@ NumNodes = Annotated[
     int | None,
     typer.Option("--num-nodes", min=1, max=4096, metavar="N", help="Machines; else as many as the recipe says."),
 ]
+NodeRank = Annotated[
+    int | None, typer.Option("--node-rank", metavar="R", help="Which of several machines this is; 0 is the first.")
+]
+Rendezvous = Annotated[
+    str | None,
+    typer.Option("--rendezvous", metavar="HOST:PORT", help="Where several machines meet: at the first one."),
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from recipe_engine.launch import handshake
 from recipe_engine.launch.asked import AskedToEnd
 from recipe_engine.launch.companions import Meeting, Outcome
 from recipe_engine.launch.errors import LaunchError
-from recipe_engine.launch.interfaces import interface_of
+from recipe_engine.launch.interfaces import interface_of, what_is_used
 from recipe_engine.launch.outcomes import as_fields, combined, gone, is_stop, of_message, reason_of
 from recipe_engine.launch.wire import Message, Wire
 
@@ -78,6 +78,7 @@ class FirstNode:
         self._in_attempt: set[int] = set()
         self._wrong: LaunchError | None = None
         self._notices: dict[str, None] = {}
+        self._met = False
         self._signal = 0
         self._over = "machine 0 has ended the run"
 
@@ -107,6 +108,9 @@ class FirstNode:
             member.ready = False
             member.wire.send("go", address=address, port=port)
         self._in_attempt = set(others)
+        if not self._met:
+            self._say(f"machine 0: {what_is_used(address)}")
+        self._met = True
         return Meeting(address, port, interface)
 
     def lost(self) -> str | None:

@@ -3,6 +3,7 @@ name, which often is the loopback one, and waits there for ever."""
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import sys
@@ -10,10 +11,28 @@ from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
-VARIABLES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
-
+_EXACTLY = {"GLOO_SOCKET_IFNAME": "{}", "NCCL_SOCKET_IFNAME": "={}"}
+"""NCCL would take a name for the beginning of one."""
 _GET_ADDRESS = 0x8915
 """SIOCGIFADDR of linux/sockios.h."""
+
+
+def interface_variables(name: str | None) -> dict[str, str]:
+    """The variables by which gloo and NCCL are told of an interface, but for those that the user has set."""
+    if name is None:
+        return {}
+    return {variable: form.format(name) for variable, form in _EXACTLY.items() if variable not in os.environ}
+
+
+def what_is_used(address: str) -> str:
+    """In words, which interface the processes of this machine reach the others by."""
+    name, given = interface_of(address), [variable for variable in _EXACTLY if variable in os.environ]
+    said = [f"{variable}={os.environ[variable]}, as it was set" for variable in given]
+    if name is None and len(given) < len(_EXACTLY):
+        said.append(f"no interface is known to have {address}: set {' and '.join(_EXACTLY)} where the processes hang")
+    elif len(given) < len(_EXACTLY):
+        said.append(f"network interface {name} ({address})")
+    return "; ".join(said)
 
 
 def interface_of(address: str) -> str | None:

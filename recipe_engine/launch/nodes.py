@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from recipe_engine.compiled import CompiledRun
-from recipe_engine.launch.companions import Companions
+from recipe_engine.launch.companions import Alone, Companions
 from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.first_node import FirstNode
 from recipe_engine.launch.other_node import OtherNode
@@ -25,6 +25,13 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.node}@{self.host}:{self.port}"
+
+    @staticmethod
+    def read(text: str) -> Place:
+        """The place that is written so."""
+        node, _, where = text.partition("@")
+        host, _, port = where.rpartition(":")
+        return Place(int(node), host, int(port))
 
 
 def place_of(run: CompiledRun, node: int | None, rendezvous: str | None) -> Place | None:
@@ -52,12 +59,14 @@ def place_of(run: CompiledRun, node: int | None, rendezvous: str | None) -> Plac
     return Place(node, found["host"], int(found["port"]))
 
 
-def companions_of(run: CompiledRun, place: Place, say: Callable[[str], None]) -> Companions:
-    """The other machines, as this one deals with them.
+def companions_of(run: CompiledRun, place: Place | None, say: Callable[[str], None]) -> Companions:
+    """The other machines, as this one deals with them. Without a place there are none.
 
     Raises:
         LaunchError: the first machine cannot listen where they are to meet.
     """
+    if place is None:
+        return Alone()
     if place.node == 0:
         return FirstNode(run, place.host, place.port, say)
     return OtherNode(run, place.node, place.host, place.port, say)

@@ -14,7 +14,7 @@ from recipe_engine.launch import handshake
 from recipe_engine.launch.asked import AskedToEnd
 from recipe_engine.launch.companions import Meeting, Outcome
 from recipe_engine.launch.errors import LaunchError
-from recipe_engine.launch.interfaces import interface_of
+from recipe_engine.launch.interfaces import interface_of, what_is_used
 from recipe_engine.launch.outcomes import as_fields, gone, of_message
 from recipe_engine.launch.wire import Message, Wire
 
@@ -108,6 +108,7 @@ class OtherNode:
                 continue
             self._wire = wire
             if self._is_welcome(wire):
+                self._say(f"machine {self.node}: {what_is_used(wire.address)}")
                 return wire
             why = "the connection was closed"
             wire.close()
