@@ -158,8 +158,8 @@ Passes:
 """,
     """T516 scheduler-option (error)
 
-An option of `recipe submit` cannot be passed on as it stands: it holds blanks, quotes or other signs that a batch script
-would read as something else; it is set by the script itself; or the scheduler that was chosen does not know it.
+An option of `recipe submit` cannot be passed on as it stands: it holds blanks, quotes or other signs that sbatch would
+read as something else; it is set by the script itself; or the scheduler that was chosen does not know it.
 
 Fails:
     $ recipe submit --on slurm --config sft.yaml --num-gpus 8 --sbatch array=0-9
@@ -173,9 +173,9 @@ another recipe, other overrides or options, another version of the engine, or a 
 says which machine, and what differs. docs/clusters.md shows how they are started.
 
 Fails:
-    $ recipe train --config sft.yaml --num-gpus 8 --num-nodes 2 --node-rank 1 --rendezvous node0:29400   # node0 is off
+    $ recipe train --config sft.yaml --num-gpus 8 --num-nodes 2 --node-rank 1 --rendezvous node0:29400  # node0 is off
 Passes:
-    $ recipe train --config sft.yaml --num-gpus 8 --num-nodes 2 --node-rank 0 --rendezvous node0:29400   # and 1 on node1
+    $ recipe train --config sft.yaml --num-gpus 8 --num-nodes 2 --node-rank 0 --rendezvous node0:29400  # and 1 on node1
 """,
     """T518 place-missing (error)
 

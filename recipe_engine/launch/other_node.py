@@ -142,7 +142,7 @@ class OtherNode:
 
     def _token(self, name: str) -> str | None:
         """The secret by that name; none where the run's folder does not hold it."""
-        limit = time.monotonic() + min(LOOK_SECONDS, self._run.launch.start_minutes * 60)
+        limit = time.monotonic() + min(LOOK_SECONDS, self._run.launch.start_minutes * 30)
         while True:
             token = handshake.read_token(Path(self._run.run_dir))
             if token is not None and handshake.name_of(token) == name:

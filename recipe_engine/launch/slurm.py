@@ -23,6 +23,7 @@ from recipe_engine.launch.submission import Request, program
 _PLAIN = re.compile(r"[\w@%+=:,./()\[\]*&|!~^-]+", re.ASCII)
 _OPTION = re.compile(r"[a-z][a-z-]*")
 _NAME = re.compile(r"[^\w.+=-]+", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<parts>\d+(?::\d+){0,2})")
 _LONGEST_NAME = 60
 _SIGNAL_MARGIN = 30
@@ -97,9 +98,9 @@ def script(
             *(f"#SBATCH --{line}" for line in _directives(run, resources, output)),
             "",
             "# Written by `recipe submit`: change the recipe or the options, and submit it again.",
-            f"program=({shlex.join(command)})",
-            f"overrides=({shlex.join(overrides)})",
-            f"finished={shlex.quote(str(Path(run.run_dir, FINISHED)))}",
+            f"program=({_words(command)})",
+            f"overrides=({_words(overrides)})",
+            f"finished={_quoted(str(Path(run.run_dir, FINISHED)))}",
             "",
             *([_RENDEZVOUS] if several else []),
             _BODY.format(variable=VARIABLE, start=f'{start} -- "${{overrides[@]}}"'),
@@ -189,6 +190,18 @@ def _directives(run: CompiledRun, resources: Resources, output: str) -> Iterator
 def _name(run: CompiledRun) -> str:
     """The run's name, with nothing in it that sbatch, a shell or a file system reads."""
     return _NAME.sub("-", run.run_name)[:_LONGEST_NAME].strip("-.") or "run"
+
+
+def _words(words: Sequence[str]) -> str:
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    """A word as bash reads it, on one line: what comes after a line break might look like a line for sbatch."""
+    if not _CONTROL.search(word):
+        return shlex.quote(word)
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'")
+    return "$'" + _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", escaped) + "'"
 
 
 def _plain(name: str, value: str) -> str:
