@@ -40,6 +40,7 @@ def plan_as_data(compilation: Compilation, command: list[str]) -> Plan:
         "run_name": run.run_name,
         "algorithm": run.algorithm,
         "gpus": run.gpus,
+        "nodes": run.nodes,
         "processes": run.processes,
         "model": run.model.model_dump(),
         "datasets": [_dataset(count) for count in counts],

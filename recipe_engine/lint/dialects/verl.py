@@ -114,7 +114,7 @@ REMOVED = (
     Removed(("training", "enforce_eager"), _LEAVE_OUT + "vLLM is set up by TRL"),
     Removed(("training", "resume_mode"), "write training.resume: FOLDER to go on from there, else leave it out"),
     Removed(("training", "n_gpus_per_node"), "start with --num-gpus"),
-    Removed(("training", "nnodes"), "start with --num-gpus"),
+    Removed(("training", "nnodes"), "start with --num-nodes, or write launch.nodes"),
     Removed(("training", "logger"), "write wandb.enabled: true, or report_to"),
     Removed(("training", "overlong_buffer"), "write a reward of type overlong_penalty"),
 )
