@@ -6,7 +6,8 @@ import errno
 import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,6 +90,10 @@ class FirstNode:
             LaunchError: one does not come in time, or runs something else.
             AskedToEnd: another machine was asked to end.
         """
+        with self._telling_of_signals():
+            return self._meet()
+
+    def _meet(self) -> Meeting:
         self._outcomes, self._in_attempt, self._stopped = {}, set(), None
         others = range(1, self._run.nodes)
         limit = time.monotonic() + self._run.launch.start_minutes * 60
@@ -126,6 +131,10 @@ class FirstNode:
 
     def agree(self, outcome: Outcome) -> Outcome:
         """Wait until the processes of every machine have ended, and say what all make of it."""
+        with self._telling_of_signals():
+            return self._agree(outcome)
+
+    def _agree(self, outcome: Outcome) -> Outcome:
         self._outcomes[0] = outcome
         if is_stop(outcome):
             self._wait_for_outcomes(STOP_SECONDS)
@@ -149,6 +158,14 @@ class FirstNode:
             wire.close()
         self._listener.close()
         handshake.remove_token(Path(self._run.run_dir))
+
+    @contextmanager
+    def _telling_of_signals(self) -> Iterator[None]:
+        try:
+            yield
+        except AskedToEnd as error:
+            self._signal = error.number  # for when the others are told that the run is over
+            raise
 
     def _tell_to_end(self, outcome: Outcome) -> None:
         for node in self._in_attempt - set(self._outcomes):
@@ -256,7 +273,6 @@ class FirstNode:
             if node in self._in_attempt:
                 self._outcomes.setdefault(node, Outcome(128 + message["signal"]))
             else:
-                self._signal = message["signal"]
                 raise AskedToEnd(message["signal"])
 
     def _lose(self, node: int) -> None:

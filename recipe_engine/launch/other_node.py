@@ -178,7 +178,10 @@ class OtherNode:
         waiting = select.poll()
         waiting.register(self._wire, select.POLLIN)
         waiting.poll(seconds * 1000)
-        self._heard += self._wire.receive()
+        for message in self._wire.receive():
+            if message["kind"] == "go":
+                self._heard.clear()  # of the attempt before, which this launcher may not have seen
+            self._heard.append(message)
 
     def _take(self, kind: str) -> Message | None:
         found = next((message for message in self._heard if message["kind"] == kind), None)

@@ -347,6 +347,18 @@ class TestAgreeing:
         again = [machines.do(machine.meet) for machine in (zero, two, machines.other(1))]
         assert len({meeting.result(20).port for meeting in again}) == 1
 
+    def test_a_launcher_that_came_back_early_does_not_take_an_old_word_for_a_new_one(self, machines: Machines) -> None:
+        zero, one, two = machines.met()
+        one.close()
+        _until(zero.lost)
+        back = machines.other(1)
+        again = machines.do(back.meet)
+        _until(lambda: zero.lost() and 1 in zero._members and zero._members[1].ready)
+        old = machines.agreed((zero, two), LOST, LOST)
+        meetings = [again, machines.do(zero.meet), machines.do(two.meet)]
+        assert len({meeting.result(20).port for meeting in meetings}) == 1
+        assert machines.agreed((zero, back, two), Outcome(0), Outcome(0), Outcome(0)) == Outcome(0) != old
+
     def test_a_dead_first_launcher_ends_the_processes_of_the_others(self, machines: Machines) -> None:
         zero, one, two = machines.met()
         for member in zero._members.values():
