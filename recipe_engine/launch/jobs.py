@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ FILE = "submitted.json"
 """In the run's folder from its submission to its start."""
 VARIABLE = "RECIPE_ENGINE_JOB"
 """Says to ``recipe train`` which job it is started by: ``slurm:123``, or ``ray:NAME@ADDRESS``."""
+
+_ID = re.compile(r"\w[\w.+=,-]*")
 
 System = Literal["slurm", "ray"]
 
@@ -61,12 +64,14 @@ def surrounding_job() -> Job | None:
 
 
 def job_of(entry: dict[str, Any]) -> Job | None:
-    """The job that an attempt, or a submission, was recorded with."""
+    """The job that an attempt, or a submission, was recorded with. What could be an option of a command is none."""
     found = entry.get("job")
     if not isinstance(found, dict) or found.get("system") not in ("slurm", "ray"):
         return None
-    address = found.get("address")
-    return Job(found["system"], str(found.get("id")), str(address) if address else None)
+    identity, address = found.get("id"), found.get("address")
+    if not isinstance(identity, str) or not _ID.fullmatch(identity):
+        return None
+    return Job(found["system"], identity, address if isinstance(address, str) else None)
 
 
 def record(run: CompiledRun, job: Job, log: Path) -> None:
@@ -81,7 +86,7 @@ def submitted(run_dir: Path) -> Submitted | None:
     """What was submitted to train into a folder and has not begun."""
     try:
         entry = json.loads((run_dir / FILE).read_text(encoding="utf-8"))
-        job = job_of(entry)
+        job = job_of(entry) if isinstance(entry, dict) else None
         return None if job is None else Submitted(job, CompiledRun.model_validate(entry["run"]), Path(entry["log"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
