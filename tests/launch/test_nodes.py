@@ -199,13 +199,14 @@ class TestWhoIsLetIn:
             waiting = machines.do(machines.other(1).meet)
             for _ in range(2):  # it is not taken for an answer: the other connects again
                 connection, _address = impostor.accept()
-                connection.settimeout(10)
-                name = handshake.name_of(token)
-                connection.sendall(json.dumps({"kind": "challenge", "nonce": "1", "token": name}).encode() + b"\n")
-                hello = connection.makefile().readline()
-                assert token not in hello
-                connection.sendall(json.dumps({"kind": "welcome", "proof": "x"}).encode() + b"\n")
-                connection.sendall(b'{"kind":"go","address":"10.0.0.1","port":1}\n')
+                with connection:
+                    connection.settimeout(10)
+                    name = handshake.name_of(token)
+                    connection.sendall(json.dumps({"kind": "challenge", "nonce": "1", "token": name}).encode() + b"\n")
+                    hello = connection.makefile().readline()
+                    assert token not in hello
+                    connection.sendall(json.dumps({"kind": "welcome", "proof": "x"}).encode() + b"\n")
+                    connection.sendall(b'{"kind":"go","address":"10.0.0.1","port":1}\n')
             with pytest.raises(LaunchError, match="not to be reached"):
                 waiting.result(20)
 
