@@ -14,7 +14,7 @@ from tests.e2e.support import RECIPES
 from tests.faults.support import trainers_of
 
 PATIENCE = 240.0
-STEPS = 8
+STEPS = 12
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 

@@ -68,12 +68,12 @@ def test_a_run_on_two_nodes_ends_although_a_process_is_killed(ray: dict[str, str
     said = said_by(quickstart("submit", "--on", "ray", "--num-nodes", "2", *SHORT), tmp_path, ray)
     job = said.partition("submitted as ray ")[2].split()[0]
     until(lambda: len(losses(tmp_path)) >= 3, lambda: logs(tmp_path))
-    assert f"running (ray {job})" in said_by(recipe("status"), tmp_path)
     os.kill(trainers_on(1, tmp_path / "models/run")[0], signal.SIGKILL)
+    assert f"running (ray {job})" in said_by(recipe("status"), tmp_path)
     finished = tmp_path / "models/run/run/finished"
     until(finished.exists, lambda: logs(tmp_path))
     assert sorted(losses(tmp_path)) == list(range(1, STEPS + 1))
-    assert "was killed by SIGKILL; going on from models/run/checkpoint-2" in logs(tmp_path)
+    assert "was killed by SIGKILL; going on from models/run/checkpoint-" in logs(tmp_path)
     said_by(recipe("wait", "run"), tmp_path)
 
 

@@ -47,7 +47,7 @@ def test_a_run_on_two_nodes_ends_although_a_process_is_killed(slurm: dict[str, s
     until(lambda: state(slurm, job) in {"COMPLETED", "FAILED", "CANCELLED"}, lambda: logs(tmp_path))
     assert state(slurm, job) == "COMPLETED", logs(tmp_path)
     assert sorted(losses(tmp_path)) == list(range(1, STEPS + 1))
-    assert "was killed by SIGKILL; going on from models/run/checkpoint-2" in logs(tmp_path)
+    assert "was killed by SIGKILL; going on from models/run/checkpoint-" in logs(tmp_path)
     assert "done" in said_by(recipe("status"), tmp_path)
 
 
