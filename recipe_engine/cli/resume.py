@@ -26,6 +26,7 @@ def resume(
     One of several machines is started on each of them, with --rendezvous and its own --node-rank.
     """
     from recipe_engine.cli.train import place_or_exit, start
+    from recipe_engine.launch.resume import recipe_of
 
     found = status_of_run(run)
     place = place_or_exit(found.run, node_rank, rendezvous)
@@ -35,7 +36,9 @@ def resume(
     if os.path.realpath(found.run.output_dir) != os.path.realpath(found.folder):
         hint = "move it back, or start its recipe with training.output_dir and training.resume naming what is here"
         fail("T514", f"{run} was moved: it was made in {found.run.output_dir}", hint)
+    # As its newest checkpoint was trained: a start with another recipe may have failed since.
+    run_again = recipe_of(found.checkpoint, found.run) if found.checkpoint else found.run
     kept = sorted((found.folder / "run/recipe").glob("*"))
     texts = {path.name.partition("-")[2]: path.read_text(encoding="utf-8") for path in kept}
-    again = found.run.model_copy(update={"resume": "auto", "checkpoint": None})
+    again = run_again.model_copy(update={"resume": "auto", "checkpoint": None})
     start(again, texts, place, overwrite=False, nohup=nohup)

@@ -51,7 +51,8 @@ def _signal(run: str, found: RunStatus, now: bool) -> None:
     processes = processes_of(found.pid, found.folder)
     if not processes:
         hint = "stop it there; or it has just ended: see `recipe status`"
-        fail("T514", f"no process of {run} is on this machine", hint)
+        where = f": it was started on {found.host}" if found.host else ""
+        fail("T514", f"no process of {run} is on this machine{where}", hint)
     for number in (signal.SIGTERM, signal.SIGTERM) if now else (signal.SIGTERM,):
         for pid in processes:
             with suppress(ProcessLookupError):

@@ -137,6 +137,8 @@ def _resuming(resumed: Resumption) -> Iterator[str]:
     how = "" if run.resume != "auto" else " (training.resume: auto; training.resume=never begins anew)"
     yield f"{run.run_name}: going on from {shorten(str(run.checkpoint))}{how}"
     yield from (f"  changed  {change}" for change in resumed.changes)
+    if resumed.note:
+        yield f"  note     {resumed.note}"
 
 
 def _train_in_background(run: CompiledRun, compiled: Path, log: Path, lock: Lock | None, place: Place | None) -> None:

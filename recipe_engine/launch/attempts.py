@@ -13,6 +13,7 @@ from typing import Any
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.jobs import surrounding_job
+from recipe_engine.lines import append_line
 
 FILE = "attempts.jsonl"
 
@@ -79,5 +80,4 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 
 def _append(run: CompiledRun, entry: Attempt) -> None:
-    with Path(run.run_dir, FILE).open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
+    append_line(Path(run.run_dir, FILE), entry)
