@@ -10,6 +10,7 @@ from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.companions import Meeting
 from recipe_engine.launch.environment import kept_environment
 from recipe_engine.launch.gpus import visible_devices
+from recipe_engine.launch.interfaces import interface_variables
 
 COMPILED = "compiled.json"
 WORKER = "recipe_engine.runtime"
@@ -57,8 +58,10 @@ def worker_environment(run: CompiledRun) -> dict[str, str]:
 
 
 def meeting_environment(meeting: Meeting, node: int) -> dict[str, str]:
-    """How ``launch.ranks`` is told where the processes of an attempt meet, and which machine this is."""
-    return {"MASTER_ADDR": meeting.address, "MASTER_PORT": str(meeting.port), "NODE_RANK": str(node)}
+    """How ``launch.ranks`` is told where the processes of an attempt meet, which machine this is, and by which network
+    interface the others are reached; what the user says of that stays."""
+    place = {"MASTER_ADDR": meeting.address, "MASTER_PORT": str(meeting.port), "NODE_RANK": str(node)}
+    return place | interface_variables(meeting.interface)
 
 
 def safe_path() -> dict[str, str]:
