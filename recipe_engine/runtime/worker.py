@@ -22,12 +22,14 @@ from recipe_engine.runtime.callbacks.metrics import MetricsFile, read_metrics
 from recipe_engine.runtime.callbacks.progress import Progress
 from recipe_engine.runtime.callbacks.stopping import Stopping
 from recipe_engine.runtime.callbacks.upload import CheckpointUpload, upload_model
-from recipe_engine.runtime.checkpointing import RoundRestored, save_whole, was_at_the_end
+from recipe_engine.runtime.checkpointing import RoundRestored, save_tied_once, save_whole, was_at_the_end
 from recipe_engine.runtime.errors import RunError, StoppedError
 from recipe_engine.runtime.finite import demand_finite_loss
 from recipe_engine.runtime.launch_check import WrapperCheck, check_launch, check_trainer
 from recipe_engine.runtime.picture import draw
+from recipe_engine.runtime.process_group import connect
 from recipe_engine.runtime.rewards import demand_columns, reward_functions
+from recipe_engine.runtime.saved import check_saved
 from recipe_engine.runtime.tokenizer import load_tokenizer
 from recipe_engine.runtime.tracking import start_wandb
 from recipe_engine.runtime.training_data import training_data
@@ -57,6 +59,7 @@ def train(run: CompiledRun) -> Any:
     """
     run_dir, chosen = Path(run.run_dir), algorithm(run.algorithm)
     notes: list[str] = []
+    connect(run)
     arguments = trainer_config(run, notes.append)
     first = PartialState().is_main_process
 
@@ -111,6 +114,7 @@ def train(run: CompiledRun) -> Any:
     for callback in (WrapperCheck(run, trainer), RoundRestored(trainer, run.checkpoint, say), stopping):
         trainer.add_callback(callback)
     save_whole(trainer)
+    save_tied_once(trainer)
     demand_finite_loss(trainer)
     say(_shape(trainer))
     try:
@@ -125,7 +129,7 @@ def train(run: CompiledRun) -> Any:
             raise StoppedError(stopping.agreed, trainer.state.global_step)
         trainer.save_model(run.output_dir)
         if first:
-            finish(run, say)
+            finish(run, trainer.model, say)
     finally:
         stopping.restore()
     trainer.accelerator.end_training()
@@ -156,12 +160,10 @@ def trainer_config(run: CompiledRun, say: Callable[[str], None]) -> Any:
         raise RunError(f"{run.config}: {error}") from error
 
 
-def finish(run: CompiledRun, say: Any) -> None:
-    """Check the saved model, draw the curves, upload."""
+def finish(run: CompiledRun, model: Any, say: Any) -> None:
+    """Check what was saved of the model, draw the curves, upload."""
     saved = Path(run.output_dir)
-    weights = list(saved.glob("*.safetensors"))
-    if not weights or any(file.stat().st_size == 0 for file in weights):
-        raise RunError(f"training ended, and no weights were saved in {saved}")
+    check_saved(saved, model)
     if run.thinking is not None:
         write_thinking(saved, run.thinking)
     draw(read_metrics(Path(run.run_dir) / "metrics.jsonl"), Path(run.run_dir) / "loss.png", run.run_name)
@@ -175,8 +177,8 @@ def _class(place: str) -> Any:
 
 
 def _shape(trainer: Any) -> str:
-    total = sum(p.numel() for p in trainer.model.parameters())
-    trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
+    sizes = [(getattr(p, "ds_numel", p.numel()), p.requires_grad) for p in trainer.model.parameters()]
+    total, trained = sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained)
     share = f"{trained:,} of {total:,} weights ({trained / total:.2%})" if trained < total else f"all {total:,} weights"
     return f"training {share} on {trainer.args.device}, {len(trainer.train_dataset)} rows"
 

@@ -1,0 +1,140 @@
+"""One recipe under every strategy: the same losses, what was asked for in use, models that load, resumes bit-equal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+from tests.runtime.spread.support import Job, curve, job, run_session, weights
+
+pytestmark = pytest.mark.slow
+
+PROCESSES = {"single": 1, "ddp": 2, "zero1": 2, "zero2": 2, "zero3": 2, "fsdp2": 2}
+SHARED = [strategy for strategy in PROCESSES if strategy != "single"]
+
+SAVED: dict[str, Any] = {"save_strategy": "steps", "save_steps": 1}
+LORA: dict[str, Any] = {"use_lora": True, "lora_r": 4, "lora_dropout": 0.0}
+BROKEN = {
+    "ddp": {"ddp_that_wraps_nothing": "the gradients of the processes would not be averaged: the model is Qwen3"},
+    "zero2": {
+        "another_stage": "the stage of ZeRO was asked to be 2, and is 1",
+        "another_clipping": "DeepSpeed's gradient clipping was asked to be 1.0, and is 7.0",
+    },
+    "zero3": {"another_stage": "the stage of ZeRO was asked to be 3, and is 1"},
+    "fsdp2": {
+        "an_accelerate_that_shards_on_no_cpu": "FSDP was asked for: the model is DistributedDataParallel",
+        "shards_that_hold_everything": "a trained weight that each process holds whole was asked to be None",
+    },
+}
+
+
+class Session(NamedTuple):
+    """What a session trained, by name, and what went wrong with each."""
+
+    jobs: dict[str, Job]
+    told: dict[str, str | None]
+
+    def output(self, name: str) -> Path:
+        return Path(self.jobs[name].run.output_dir)
+
+
+_SESSIONS: dict[str, Session] = {}
+
+
+@pytest.fixture
+def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """All runs of a strategy, trained when they are first asked for."""
+    return _session(request.param, tmp_path_factory)
+
+
+@pytest.fixture
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """The runs on one process."""
+    return _session("single", tmp_path_factory)
+
+
+def _session(strategy: str, factory: pytest.TempPathFactory) -> Session:
+    if strategy not in _SESSIONS:
+        folder = factory.mktemp(strategy)
+        jobs = _jobs(folder, strategy, PROCESSES[strategy])
+        _SESSIONS[strategy] = Session({one.name: one for one in jobs}, run_session(folder, jobs))
+    return _SESSIONS[strategy]
+
+
+def _jobs(folder: Path, strategy: str, processes: int) -> list[Job]:
+    def of(name: str, **others: Any) -> Job:
+        return job(folder, name, strategy, processes, **others)
+
+    accumulated = {"per_device_train_batch_size": 4 // processes, "gradient_accumulation_steps": 2}
+    jobs = [of("sft", training=SAVED | accumulated), of("dpo", algorithm="dpo"), of("grpo", algorithm="grpo", training=SAVED)]
+    jobs.append(of("lora", model_settings=LORA, training=SAVED))
+    if strategy != "single":
+        for name, step, algorithm in (("sft", 2, "sft"), ("grpo", 1, "grpo"), ("lora", 2, "sft")):
+            further: dict[str, Any] = {"training": SAVED | (accumulated if name == "sft" else {})}
+            further |= {"model_settings": LORA} if name == "lora" else {}
+            start = Path(jobs[0].run.output_dir).parents[1] / name / "out" / f"checkpoint-{step}"
+            jobs.append(of(f"{name} resumed", algorithm=algorithm, checkpoint=start, **further))
+        jobs += [of(broken, broken=broken) for broken in BROKEN.get(strategy, {})]
+    return jobs
+
+
+@pytest.mark.parametrize("session", SHARED, indirect=True)
+@pytest.mark.parametrize("name", ["sft", "dpo", "grpo", "lora"])
+def test_losses_are_those_of_one_process_to_five_digits(name: str, session: Session, alone: Session) -> None:
+    assert session.told[name] is None
+    names = ("loss", "reward", "kl") if name == "grpo" else ("loss",)
+    found, expected = (curve(one.jobs[name].run, *names) for one in (session, alone))
+    assert len(expected["loss"]) == 4
+    assert len(set(expected["loss"])) == 4
+    for of_name, values in expected.items():
+        assert found[of_name] == pytest.approx(values, rel=1e-5, abs=2e-7), of_name
+    norms = [curve(one.jobs[name].run, "grad_norm")["grad_norm"] for one in (session, alone)]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("session", SHARED, indirect=True)
+@pytest.mark.parametrize("name", ["sft", "grpo"])
+def test_what_is_saved_loads_in_plain_transformers(name: str, session: Session, alone: Session) -> None:
+    _, told = AutoModelForCausalLM.from_pretrained(session.output(name), output_loading_info=True)
+    assert not any(told.values())
+    _assert_close(session.output(name) / "model.safetensors", alone.output(name) / "model.safetensors")
+
+
+@pytest.mark.parametrize("session", SHARED, indirect=True)
+def test_adapters_are_saved_whole(session: Session, alone: Session) -> None:
+    file = "adapter_model.safetensors"
+    _assert_close(session.output("lora") / file, alone.output("lora") / file)
+
+
+@pytest.mark.parametrize("session", SHARED, indirect=True)
+@pytest.mark.parametrize("name", ["sft", "grpo", "lora"])
+def test_a_resumed_run_ends_bit_equal_to_one_that_was_never_stopped(name: str, session: Session) -> None:
+    """``grpo`` is resumed in the middle of a round of samples."""
+    assert session.told[f"{name} resumed"] is None
+    assert weights(session.output(f"{name} resumed")) == weights(session.output(name))
+
+
+@pytest.mark.parametrize(
+    ("session", "broken", "message"),
+    [(strategy, broken, said) for strategy, of in BROKEN.items() for broken, said in of.items()],
+    indirect=["session"],
+)
+def test_what_is_not_as_asked_for_ends_the_run_before_its_first_step(
+    session: Session, broken: str, message: str
+) -> None:
+    told = session.told[broken]
+    assert told is not None
+    assert told.startswith(f"RunError: {message}")
+    assert not (session.output(broken) / "model.safetensors").exists()
+
+
+def _assert_close(found: Path, expected: Path) -> None:
+    ours, theirs = load_file(found), load_file(expected)
+    assert ours.keys() == theirs.keys()
+    for name, tensor in theirs.items():
+        torch.testing.assert_close(ours[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
