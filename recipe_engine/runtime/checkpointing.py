@@ -77,7 +77,7 @@ def save_tied_once(trainer: Any) -> None:
     def gathered(model: Any, *arguments: Any, **keywords: Any) -> Any:
         state = gather(model, *arguments, **keywords)
         for name, source in (getattr(model, "all_tied_weights_keys", None) or {}).items():
-            if name in state and source in state:
+            if state and name in state and source in state:  # processes that do not save have none
                 del state[name]
         return state
 

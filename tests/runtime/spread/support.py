@@ -71,7 +71,7 @@ def job(
     merged: dict[str, Any] = {"data": {"max_length": 64}, **{key: own[key] for key in own if key != "training"}}
     merged |= blocks
     merged["training"] = training | own.get("training", {}) | blocks.get("training", {})
-    merged["launch"] = {"strategy": strategy, "cpu_processes": processes, **blocks.get("launch", {})}
+    merged["launch"] = {"strategy": strategy, "cpu_processes": processes, "hang_minutes": 1, **blocks.get("launch", {})}
     run = compiled(folder / name, algorithm, DATA[algorithm], **merged)
     if checkpoint is not None:
         run = run.model_copy(update={"checkpoint": str(checkpoint)})
