@@ -1,4 +1,4 @@
-"""The processes of a run meet here, before accelerate or DeepSpeed would make them meet: both take a group they find."""
+"""Where the processes of a run meet, before accelerate or DeepSpeed make them: both take a group that they find."""
 
 from __future__ import annotations
 

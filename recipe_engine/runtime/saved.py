@@ -48,7 +48,7 @@ def saved_shapes(folder: Path) -> Shapes:
         try:
             with safe_open(file, framework="pt") as tensors:
                 shapes |= {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
-        except Exception as error:  # noqa: BLE001 # safetensors' own error is no subclass of a narrower one
+        except Exception as error:  # safetensors' own error is no subclass of a narrower one
             raise RunError(f"training ended, and {file} cannot be read: {error}") from error
     for index in folder.glob("*.safetensors.index.json"):
         missing = json.loads(index.read_text(encoding="utf-8"))["weight_map"].keys() - shapes.keys()

@@ -1,10 +1,10 @@
 """Several runs, one after another, in the same processes: starting one that imports torch costs more than such a run.
 
-``python -m tests.runtime.spread.session PLAN RESULTS`` is one process. Each run is trained as ``recipe train`` has a
-worker do it, but for two things. The process group outlives a run. And what is sampled follows from a completion's place
-in its group and from the number of tokens before it, not from the state of a generator, which is another in each
-process: the model's own probabilities are drawn from with the same noise, however the rows are shared. (All completions
-have ``LENGTH`` tokens.)
+``python -m tests.runtime.spread.session COMPILED`` is one process; the plan of the session lies beside the file. Each
+run is trained as ``recipe train`` has a worker do it, but for two things. The process group outlives a run. And what is
+sampled follows from a completion's place in its group and from the number of tokens before it, not from the state of a
+generator, which is another in each process: the model's own probabilities are drawn from with the same noise, however
+the rows are shared. (All completions have ``LENGTH`` tokens.)
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from recipe_engine.runtime.worker import train
 GROUP = 4
 """Completions of a prompt; each process has whole groups."""
 LENGTH = 4
+PLAN = "plan.json"
 
 
 @contextmanager
@@ -138,12 +139,13 @@ if __name__ == "__main__":
 
     quieten()
     torch.set_num_threads(1)
-    kept, told = [], {}
-    for job in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")):
+    folder, kept, told = Path(sys.argv[1]).parent, [], {}
+    for job in json.loads((folder / PLAN).read_text(encoding="utf-8")):
         result, told[job["name"]] = trained(job["compiled"], job["broken"])
         kept.append(result)
-        Path(f"{sys.argv[2]}.{os.environ['RANK']}").write_text(json.dumps(told), encoding="utf-8")
+        (folder / f"told.{os.environ.get('RANK', '0')}").write_text(json.dumps(told), encoding="utf-8")
         if told[job["name"]] and not job["broken"]:
+            sys.stderr.flush()
             os._exit(1)  # the others wait for this one
     sys.stdout.flush()
     os._exit(0)  # see runtime.__main__

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from recipe_engine.compiled import CompiledRun
-from tests.runtime.spread.session import GROUP, LENGTH
+from recipe_engine.launch.command import COMPILED, WORKER, worker_command, worker_environment
+from tests.runtime.spread import session
+from tests.runtime.spread.session import GROUP, LENGTH, PLAN
 from tests.runtime.support import Row, compiled, logged
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -78,37 +77,21 @@ def job(
     return Job(name, run, broken)
 
 
-def run_session(folder: Path, jobs: list[Job]) -> dict[str, str | None]:
-    """Train the jobs, in order, in processes of their own. What went wrong with each, the same on all processes."""
+def run_session(jobs: list[Job]) -> dict[str, str | None]:
+    """Train the jobs, in order, in processes that the launcher starts. What went wrong with each, the same on all."""
     plan = []
     for one in jobs:
-        file = Path(one.run.run_dir) / "compiled.json"
+        file = Path(one.run.run_dir) / COMPILED
         file.write_text(one.run.model_dump_json(), encoding="utf-8")
         plan.append({"name": one.name, "compiled": str(file), "broken": one.broken})
-    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
-    processes, log = jobs[0].run.processes, folder / "log"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    shared |= {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
-    shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "DS_ACCELERATOR": "cpu"}
-    module = [sys.executable, "-m", "tests.runtime.spread.session", str(folder / "plan.json"), str(folder / "told")]
-    with log.open("w", encoding="utf-8") as output:
-        ranks = [
-            subprocess.Popen(
-                module, env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stdout=output, stderr=output
-            )
-            for rank in range(processes)
-        ]
-        try:
-            codes = [rank.wait(timeout=400) for rank in ranks]
-        finally:
-            for rank in ranks:
-                rank.kill()
-    said = log.read_text(encoding="utf-8")
-    assert codes == [0] * processes, said[-6000:]
-    told = [json.loads((folder / f"told.{rank}").read_text(encoding="utf-8")) for rank in range(processes)]
+    first = jobs[0].run
+    (Path(first.run_dir) / PLAN).write_text(json.dumps(plan), encoding="utf-8")
+    command, module = worker_command(first), session.__name__
+    command = [module if part == WORKER else part for part in command] if first.processes == 1 else [*command, module]
+    environment = {**worker_environment(first), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=500)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    told = [json.loads((Path(first.run_dir) / f"told.{rank}").read_text("utf-8")) for rank in range(first.processes)]
     found: dict[str, str | None] = {}
     for one in jobs:
         (found[one.name],) = {of_rank[one.name] for of_rank in told}

@@ -62,7 +62,7 @@ def _session(strategy: str, factory: pytest.TempPathFactory) -> Session:
     if strategy not in _SESSIONS:
         folder = factory.mktemp(strategy)
         jobs = _jobs(folder, strategy, PROCESSES[strategy])
-        _SESSIONS[strategy] = Session({one.name: one for one in jobs}, run_session(folder, jobs))
+        _SESSIONS[strategy] = Session({one.name: one for one in jobs}, run_session(jobs))
     return _SESSIONS[strategy]
 
 
@@ -71,7 +71,11 @@ def _jobs(folder: Path, strategy: str, processes: int) -> list[Job]:
         return job(folder, name, strategy, processes, **others)
 
     accumulated = {"per_device_train_batch_size": 4 // processes, "gradient_accumulation_steps": 2}
-    jobs = [of("sft", training=SAVED | accumulated), of("dpo", algorithm="dpo"), of("grpo", algorithm="grpo", training=SAVED)]
+    jobs = [
+        of("sft", training=SAVED | accumulated),
+        of("dpo", algorithm="dpo"),
+        of("grpo", algorithm="grpo", training=SAVED),
+    ]
     jobs.append(of("lora", model_settings=LORA, training=SAVED))
     if strategy != "single":
         for name, step, algorithm in (("sft", 2, "sft"), ("grpo", 1, "grpo"), ("lora", 2, "sft")):
