@@ -98,13 +98,9 @@ def test_the_kind_of_an_error(error: Exception, kind: Fault) -> None:
 
 
 def test_what_an_error_came_upon_while_another_was_handled_says_nothing_of_it() -> None:
-    try:
-        try:
-            raise RuntimeError(LOST)
-        except RuntimeError:
-            {}["prompt"]
-    except KeyError as error:
-        assert kind_of(error) == "mistake"
+    error = KeyError("prompt")
+    error.__context__ = RuntimeError(LOST)
+    assert kind_of(error) == "mistake"
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,13 @@ def job(
     algorithm: str = "sft",
     broken: str | None = None,
     checkpoint: Path | None = None,
+    deepspeed: Row | None = None,
     **blocks: Any,
 ) -> Job:
-    """A run of 4 steps of ``ROWS`` rows. ``blocks`` add to the recipe's; it goes on from ``checkpoint``."""
+    """A run of 4 steps of ``ROWS`` rows. ``blocks`` add to the recipe's; it goes on from ``checkpoint``.
+
+    ``deepspeed`` is written into a file, as a user's own is.
+    """
     (folder / name).mkdir(parents=True)
     own = OF_ALGORITHM[algorithm]
     rows = ROWS // processes
@@ -74,6 +78,10 @@ def job(
     run = compiled(folder / name, algorithm, DATA[algorithm], **merged)
     if checkpoint is not None:
         run = run.model_copy(update={"checkpoint": str(checkpoint)})
+    if deepspeed is not None:
+        file = folder / name / "deepspeed.json"
+        file.write_text(json.dumps(deepspeed), encoding="utf-8")
+        run = run.model_copy(update={"arguments": {**run.arguments, "deepspeed": str(file)}})
     return Job(name, run, broken)
 
 

@@ -19,6 +19,12 @@ SHARED = [strategy for strategy in PROCESSES if strategy != "single"]
 
 SAVED: dict[str, Any] = {"save_strategy": "steps", "save_steps": 1}
 LORA: dict[str, Any] = {"use_lora": True, "lora_r": 4, "lora_dropout": 0.0}
+OF_A_USER: dict[str, Any] = {
+    "zero_optimization": {"stage": 3, "stage3_gather_16bit_weights_on_model_save": True},
+    "train_micro_batch_size_per_gpu": "auto",
+    "gradient_accumulation_steps": "auto",
+    "gradient_clipping": "auto",
+}
 BROKEN = {
     "ddp": {"ddp_that_wraps_nothing": "the gradients of the processes would not be averaged: the model is Qwen3"},
     "zero2": {
@@ -75,14 +81,16 @@ def _jobs(folder: Path, strategy: str, processes: int) -> list[Job]:
         of("sft", training=SAVED | accumulated),
         of("dpo", algorithm="dpo"),
         of("grpo", algorithm="grpo", training=SAVED),
+        of("lora", model_settings=LORA, training=SAVED),
     ]
-    jobs.append(of("lora", model_settings=LORA, training=SAVED))
     if strategy != "single":
         for name, step, algorithm in (("sft", 2, "sft"), ("grpo", 1, "grpo"), ("lora", 2, "sft")):
             further: dict[str, Any] = {"training": SAVED | (accumulated if name == "sft" else {})}
             further |= {"model_settings": LORA} if name == "lora" else {}
             start = Path(jobs[0].run.output_dir).parents[1] / name / "out" / f"checkpoint-{step}"
             jobs.append(of(f"{name} resumed", algorithm=algorithm, checkpoint=start, **further))
+        if strategy == "zero2":
+            jobs.append(of("a file", training=SAVED | accumulated, deepspeed=OF_A_USER))
         jobs += [of(broken, broken=broken) for broken in BROKEN.get(strategy, {})]
     return jobs
 
@@ -99,6 +107,13 @@ def test_losses_are_those_of_one_process_to_five_digits(name: str, session: Sess
         assert found[of_name] == pytest.approx(values, rel=1e-5, abs=2e-7), of_name
     norms = [curve(one.jobs[name].run, "grad_norm")["grad_norm"] for one in (session, alone)]
     assert norms[0] == pytest.approx(norms[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("session", ["zero2"], indirect=True)
+def test_a_deepspeed_file_of_the_users_runs_on_cpu_processes_too(session: Session, alone: Session) -> None:
+    assert session.told["a file"] is None
+    found, expected = (curve(one, "loss") for one in (session.jobs["a file"].run, alone.jobs["sft"].run))
+    assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5)
 
 
 @pytest.mark.parametrize("session", SHARED, indirect=True)

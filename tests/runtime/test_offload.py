@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recipe_engine.runtime.offload import supported_optimizer
+
+OFFLOADED: dict[str, Any] = {"deepspeed": {"zero_optimization": {"stage": 2, "offload_optimizer": {"device": "cpu"}}}}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "compiler", "said"),
+    [(1, True, None), (1, False, "needs a C++ compiler"), (0, True, "nothing to do"), (0, False, "nothing to do")],
+)
+def test_torchs_optimizer_is_used_where_deepspeeds_cannot_be_built_and_it_is_said(
+    gpus: int, compiler: bool, said: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    if compiler:
+        (tmp_path / "c++").touch(mode=0o755)
+    notes: list[str] = []
+    found = supported_optimizer(OFFLOADED, gpus, notes.append)
+    assert found["deepspeed"].get("zero_force_ds_cpu_optimizer", True) is (said is None)
+    assert [said in note for note in notes if said] == ([True] if said else [])
+
+
+@pytest.mark.parametrize("given", [{}, {"deepspeed": "own.json"}, {"deepspeed": {"zero_optimization": {"stage": 2}}}])
+def test_without_offload_and_in_a_file_of_the_users_nothing_is_changed(given: dict[str, Any]) -> None:
+    assert supported_optimizer(given, 0, print) == given
