@@ -10,6 +10,7 @@ from typing import Any
 
 import transformers
 from safetensors import safe_open
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.utils import logging
 
 from recipe_engine.runtime.errors import RunError
@@ -77,6 +78,7 @@ def _demand_loadable(folder: Path) -> None:
     architecture = getattr(transformers, (config.get("architectures") or [""])[0], None)
     if architecture is None or config.get("auto_map"):
         return  # of a model that brings its own code: its tensors were looked at
+    unset_hf_deepspeed_config()  # training is over, and its stage 3 would take every model that is loaded in parts
     before = logging.get_verbosity()
     logging.set_verbosity_error()
     try:

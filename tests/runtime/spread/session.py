@@ -23,9 +23,10 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor
+from transformers import AutoTokenizer
 
 from recipe_engine.compiled import CompiledRun
-from recipe_engine.runtime import process_group
+from recipe_engine.runtime import builtin_model, process_group
 from recipe_engine.runtime.worker import train
 
 GROUP = 4
@@ -107,6 +108,20 @@ def _deepspeed_with(**changed: Any) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def completions_that_end_early_on_one_process() -> Iterator[None]:
+    """Nothing broken: while one process has nothing more to sample, the others go on."""
+    end = AutoTokenizer.from_pretrained(builtin_model.ensure()).eos_token_id
+    seeded = torch.multinomial
+
+    def drawn(probabilities: Tensor, *arguments: Any, **keywords: Any) -> Tensor:
+        found = seeded(probabilities, *arguments, **keywords)
+        return torch.full_like(found, end) if os.environ["RANK"] == "1" else found
+
+    with patch.object(torch, "multinomial", drawn):
+        yield
+
+
 BROKEN: dict[str, Callable[[], Any]] = {
     broken.__name__: broken
     for broken in (
@@ -115,6 +130,7 @@ BROKEN: dict[str, Callable[[], Any]] = {
         shards_that_hold_everything,
         another_stage,
         another_clipping,
+        completions_that_end_early_on_one_process,
     )
 }
 

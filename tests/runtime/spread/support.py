@@ -23,6 +23,7 @@ DATA: dict[str, Row] = {
     "sft": CONVERSATIONS,
     "dpo": {"name": "builtin/preferences", "max_samples": 64},
     "grpo": {"name": "builtin/questions", "max_samples": 64},
+    "minillm": {"name": "builtin/alpaca", "max_samples": 64},
 }
 OF_ALGORITHM: dict[str, Row] = {
     "sft": {},
@@ -38,6 +39,14 @@ OF_ALGORITHM: dict[str, Row] = {
             "beta": 0.1,
         },
         "rewards": [{"type": "length", "unit": "characters", "max": 2, "slope": 30}],
+    },
+    "minillm": {
+        "training": {
+            "teacher_model": "builtin/tiny-chat",
+            "teacher_mixed_alpha": 0.5,
+            "max_completion_length": LENGTH,
+            "max_steps": 1,
+        },
     },
 }
 

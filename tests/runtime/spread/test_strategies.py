@@ -17,6 +17,8 @@ pytestmark = pytest.mark.slow
 PROCESSES = {"single": 1, "ddp": 2, "zero1": 2, "zero2": 2, "zero3": 2, "fsdp2": 2}
 SHARED = [strategy for strategy in PROCESSES if strategy != "single"]
 
+SHARDED = ["zero3", "fsdp2"]
+
 SAVED: dict[str, Any] = {"save_strategy": "steps", "save_steps": 1}
 LORA: dict[str, Any] = {"use_lora": True, "lora_r": 4, "lora_dropout": 0.0}
 OF_A_USER: dict[str, Any] = {
@@ -66,8 +68,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Session:
 
 def _session(strategy: str, factory: pytest.TempPathFactory) -> Session:
     if strategy not in _SESSIONS:
-        folder = factory.mktemp(strategy)
-        jobs = _jobs(folder, strategy, PROCESSES[strategy])
+        jobs = _jobs(factory.mktemp(strategy), strategy, PROCESSES[strategy])
         _SESSIONS[strategy] = Session({one.name: one for one in jobs}, run_session(jobs))
     return _SESSIONS[strategy]
 
@@ -91,6 +92,8 @@ def _jobs(folder: Path, strategy: str, processes: int) -> list[Job]:
             jobs.append(of(f"{name} resumed", algorithm=algorithm, checkpoint=start, **further))
         if strategy == "zero2":
             jobs.append(of("a file", training=SAVED | accumulated, deepspeed=OF_A_USER))
+        if strategy in SHARDED:
+            jobs.append(of("minillm", algorithm="minillm", broken="completions_that_end_early_on_one_process"))
         jobs += [of(broken, broken=broken) for broken in BROKEN.get(strategy, {})]
     return jobs
 
@@ -107,6 +110,11 @@ def test_losses_are_those_of_one_process_to_five_digits(name: str, session: Sess
         assert found[of_name] == pytest.approx(values, rel=1e-5, abs=2e-7), of_name
     norms = [curve(one.jobs[name].run, "grad_norm")["grad_norm"] for one in (session, alone)]
     assert norms[0] == pytest.approx(norms[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("session", SHARDED, indirect=True)
+def test_a_teacher_in_shares_is_asked_token_by_token_for_as_long_as_each_process_samples(session: Session) -> None:
+    assert session.told["minillm"] is None
 
 
 @pytest.mark.parametrize("session", ["zero2"], indirect=True)
