@@ -19,7 +19,7 @@ SHARED = [strategy for strategy in PROCESSES if strategy != "single"]
 
 SHARDED = ["zero3", "fsdp2"]
 
-SAVED: dict[str, Any] = {"save_strategy": "steps", "save_steps": 1}
+SAVED: dict[str, Any] = {"save_strategy": "steps", "save_steps": 3}
 LORA: dict[str, Any] = {"use_lora": True, "lora_r": 4, "lora_dropout": 0.0}
 OF_A_USER: dict[str, Any] = {
     "zero_optimization": {"stage": 3, "stage3_gather_16bit_weights_on_model_save": True},
@@ -85,13 +85,13 @@ def _jobs(folder: Path, strategy: str, processes: int) -> list[Job]:
         of("lora", model_settings=LORA, training=SAVED),
     ]
     if strategy != "single":
-        for name, step, algorithm in (("sft", 2, "sft"), ("grpo", 1, "grpo"), ("lora", 2, "sft")):
-            further: dict[str, Any] = {"training": SAVED | (accumulated if name == "sft" else {})}
-            further |= {"model_settings": LORA} if name == "lora" else {}
-            start = Path(jobs[0].run.output_dir).parents[1] / name / "out" / f"checkpoint-{step}"
-            jobs.append(of(f"{name} resumed", algorithm=algorithm, checkpoint=start, **further))
+        for whole in [one for one in jobs if one.name != "dpo"]:
+            start = Path(whole.run.output_dir) / "checkpoint-3"
+            further: dict[str, Any] = {"model_settings": LORA} if whole.name == "lora" else {}
+            further |= {"training": accumulated} if whole.name == "sft" else {}
+            jobs.append(of(f"{whole.name} resumed", algorithm=whole.run.algorithm, checkpoint=start, **further))
         if strategy == "zero2":
-            jobs.append(of("a file", training=SAVED | accumulated, deepspeed=OF_A_USER))
+            jobs.append(of("a file", training=accumulated, deepspeed=OF_A_USER))
         if strategy in SHARDED:
             jobs.append(of("minillm", algorithm="minillm", broken="completions_that_end_early_on_one_process"))
         jobs += [of(broken, broken=broken) for broken in BROKEN.get(strategy, {})]
