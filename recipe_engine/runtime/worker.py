@@ -26,7 +26,7 @@ from recipe_engine.runtime.checkpointing import RoundRestored, save_tied_once, s
 from recipe_engine.runtime.errors import RunError, StoppedError
 from recipe_engine.runtime.finite import demand_finite_loss
 from recipe_engine.runtime.launch_check import WrapperCheck, check_launch, check_trainer
-from recipe_engine.runtime.offload import supported_optimizer
+from recipe_engine.runtime.offload import supported_offload
 from recipe_engine.runtime.picture import draw
 from recipe_engine.runtime.process_group import connect
 from recipe_engine.runtime.rewards import demand_columns, reward_functions
@@ -144,7 +144,7 @@ def trainer_config(run: CompiledRun, say: Callable[[str], None]) -> Any:
         RunError: TRL refuses the arguments.
     """
     values = loading.supported_precision(run.arguments, run.gpus, say)
-    values = supported_optimizer(values, run.gpus, say)
+    values = supported_offload(values, run.gpus, say)
     # Rows come with their labels, by which TRL cannot tell that they were conversations.
     values = {name: value for name, value in values.items() if name != "assistant_only_loss"}
     if run.rewards and values.get("remove_unused_columns"):

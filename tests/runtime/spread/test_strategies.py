@@ -93,6 +93,8 @@ def _jobs(folder: Path, strategy: str, processes: int) -> list[Job]:
         if strategy == "zero2":
             jobs.append(of("a file", training=accumulated, deepspeed=OF_A_USER))
         if strategy in SHARDED:
+            both = {"offload_optimizer": True, "offload_parameters": True}
+            jobs.append(of("offloaded", training=accumulated, launch=both))
             jobs.append(of("minillm", algorithm="minillm", broken="completions_that_end_early_on_one_process"))
         jobs += [of(broken, broken=broken) for broken in BROKEN.get(strategy, {})]
     return jobs
@@ -115,6 +117,13 @@ def test_losses_are_those_of_one_process_to_five_digits(name: str, session: Sess
 @pytest.mark.parametrize("session", SHARDED, indirect=True)
 def test_a_teacher_in_shares_is_asked_token_by_token_for_as_long_as_each_process_samples(session: Session) -> None:
     assert session.told["minillm"] is None
+
+
+@pytest.mark.parametrize("session", SHARDED, indirect=True)
+def test_what_is_to_be_offloaded_where_all_is_in_main_memory_changes_nothing(session: Session) -> None:
+    assert session.told["offloaded"] is None
+    found, expected = (curve(session.jobs[name].run, "loss") for name in ("offloaded", "sft"))
+    assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5)
 
 
 @pytest.mark.parametrize("session", ["zero2"], indirect=True)
