@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from recipe_engine.compiled import CompiledRun
 
 EXIT_INTERRUPTED = 130
-_LESS_MEMORY = (
-    "halve training.per_device_train_batch_size and double gradient_accumulation_steps: the same step; "
-    "or lower data.max_length, or write gradient_checkpointing: true, or model.use_lora: true"
-)
 
 
 def main(arguments: list[str]) -> int:
@@ -36,15 +32,18 @@ def main(arguments: list[str]) -> int:
 
 def train_run(compiled: Path) -> int:
     """Train a compiled run. Returns the exit code."""
-    import torch
-
     from recipe_engine.compiled import CompiledRun
+
+    run = CompiledRun.model_validate_json(compiled.read_text(encoding="utf-8"))
+    if run.gpus == 0:  # said before DeepSpeed is imported, which would look for an accelerator and tell what it took
+        os.environ["DS_ACCELERATOR"] = "cpu"
+
     from recipe_engine.data.errors import DataError
     from recipe_engine.runtime.errors import RunError, StoppedError
+    from recipe_engine.runtime.faults import EXIT_CODES, LESS_MEMORY, kind_of
     from recipe_engine.runtime.secrets import masked
     from recipe_engine.runtime.worker import train
 
-    run = CompiledRun.model_validate_json(compiled.read_text(encoding="utf-8"))
     try:
         trainer = train(run)
         return _end(0, run, trainer)
@@ -56,17 +55,18 @@ def train_run(compiled: Path) -> int:
     except StoppedError as error:
         print(f"{error}; the checkpoint is saved", flush=True)
         return _end(128 + error.signal, run, error)
-    except torch.OutOfMemoryError as error:
-        print(f"error: out of memory: {next(iter(str(error).splitlines()), '')}", file=sys.stderr)
-        print(f"  {_LESS_MEMORY}", file=sys.stderr)
-        return _end(1, run, error)
     except KeyboardInterrupt as error:
         return _end(EXIT_INTERRUPTED, run, error)
-    except Exception as error:  # noqa: BLE001 # the last to see it: said with its traceback, exit code 1
-        print(masked(traceback.format_exc(), run), file=sys.stderr)
+    except Exception as error:  # noqa: BLE001 # the last to see it: said with what it means for another start
+        kind = kind_of(error)
         first_line = next(iter(masked(str(error), run).splitlines()), "")
-        print(f"error: {type(error).__name__}: {first_line}", file=sys.stderr)  # what the ending repeats
-        return _end(1, run, error)
+        if kind == "memory":
+            print(f"error: out of memory: {first_line}\n  {LESS_MEMORY}", file=sys.stderr)
+        else:
+            print(masked(traceback.format_exc(), run), file=sys.stderr)
+            lost = "the connection to another process was lost: " if kind == "passing" else ""
+            print(f"error: {lost}{type(error).__name__}: {first_line}", file=sys.stderr)  # what the ending repeats
+        return _end(EXIT_CODES[kind], run, error)
 
 
 def _end(code: int, run: CompiledRun, kept: object) -> int:
@@ -92,6 +92,8 @@ def quieten() -> None:
     warnings.filterwarnings(
         "ignore", message=r".*gradient_checkpointing(_enable|_disable)?` is deprecated", category=FutureWarning
     )
+    # Of torch, about functions that accelerate and DeepSpeed call.
+    warnings.filterwarnings("ignore", message="`torch.distributed.* is deprecated", category=FutureWarning)
     # bitsandbytes says at import which optional kernels it did not find.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     if not sys.stderr.isatty():

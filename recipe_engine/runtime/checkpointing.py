@@ -75,9 +75,23 @@ def save_whole(trainer: Any, run_dir: Path) -> None:
     trainer._save_checkpoint = save
 
 
+def save_tied_once(trainer: Any) -> None:
+    """Have tied weights saved under one name, as everywhere: FSDP gathers a copy of them for each."""
+    gather = trainer.accelerator.get_state_dict
+
+    def gathered(model: Any, *arguments: Any, **keywords: Any) -> Any:
+        state = gather(model, *arguments, **keywords)
+        for name, source in (getattr(model, "all_tied_weights_keys", None) or {}).items():
+            if state and name in state and source in state:  # processes that do not save have none
+                del state[name]
+        return state
+
+    trainer.accelerator.get_state_dict = gathered
+
+
 def _size_of(model: Any) -> int:
     """Bytes of a model's weights."""
-    return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    return sum(getattr(p, "ds_numel", p.numel()) * p.element_size() for p in model.parameters())
 
 
 def was_at_the_end(checkpoint: str, args: TrainingArguments) -> bool:

@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
-from trl.models import prepare_deepspeed, prepare_fsdp
+from trl.models import prepare_deepspeed, prepare_fsdp, unwrap_model_for_generation
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.runtime import model as loading
@@ -128,6 +129,25 @@ class Teacher:
         finally:
             for tensor, at_home in zip(tensors, kept, strict=True):
                 tensor.data = at_home
+
+    @contextmanager
+    def whole(self, accelerator: Any) -> Iterator[Any]:
+        """The teacher with all of its weights on each process, so that one may ask it without the others.
+
+        While tokens are sampled, a process whose completions have ended asks no more; where each holds a share of the
+        weights, the others would wait for it forever.
+        """
+        if isinstance(self.model, FSDPModule):
+            self.model.set_reshard_after_forward(False)
+            self.model.unshard()
+            try:
+                yield self.model
+            finally:
+                self.model.set_reshard_after_forward(True)
+                self.model.reshard()
+            return
+        with unwrap_model_for_generation(self.model, accelerator) as gathered:
+            yield gathered
 
     def _copied(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device)

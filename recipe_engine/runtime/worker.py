@@ -24,12 +24,15 @@ from recipe_engine.runtime.callbacks.progress import Progress
 from recipe_engine.runtime.callbacks.stopping import Stopping
 from recipe_engine.runtime.callbacks.upload import CheckpointUpload, upload_model
 from recipe_engine.runtime.carried import CarriedOn
-from recipe_engine.runtime.checkpointing import save_whole, was_at_the_end
+from recipe_engine.runtime.checkpointing import save_tied_once, save_whole, was_at_the_end
 from recipe_engine.runtime.errors import RunError, StoppedError
 from recipe_engine.runtime.finite import demand_finite_loss
 from recipe_engine.runtime.launch_check import WrapperCheck, check_launch, check_trainer
+from recipe_engine.runtime.offload import supported_offload
 from recipe_engine.runtime.picture import draw
+from recipe_engine.runtime.process_group import connect
 from recipe_engine.runtime.rewards import demand_columns, reward_functions
+from recipe_engine.runtime.saved import check_saved
 from recipe_engine.runtime.tokenizer import load_tokenizer
 from recipe_engine.runtime.tracking import start_wandb
 from recipe_engine.runtime.training_data import training_data
@@ -60,6 +63,7 @@ def train(run: CompiledRun) -> Any:
     run_dir, chosen = Path(run.run_dir), algorithm(run.algorithm)
     heartbeat = Heartbeat(run_dir)
     notes: list[str] = []
+    connect(run)
     arguments = trainer_config(run, notes.append)
     first = PartialState().is_main_process
 
@@ -117,6 +121,7 @@ def train(run: CompiledRun) -> Any:
         trainer.add_callback(callback)
     heartbeat.watch(trainer)
     save_whole(trainer, run_dir)
+    save_tied_once(trainer)
     demand_finite_loss(trainer)
     say(_shape(trainer))
     try:
@@ -131,7 +136,7 @@ def train(run: CompiledRun) -> Any:
             raise StoppedError(stopping.agreed, trainer.state.global_step)
         trainer.save_model(run.output_dir)
         if first:
-            finish(run, say)
+            finish(run, trainer.model, say)
     finally:
         stopping.restore()
     trainer.accelerator.end_training()
@@ -145,6 +150,7 @@ def trainer_config(run: CompiledRun, say: Callable[[str], None]) -> Any:
         RunError: TRL refuses the arguments.
     """
     values = loading.supported_precision(run.arguments, run.gpus, say)
+    values = supported_offload(values, run.gpus, say)
     # Rows come with their labels, by which TRL cannot tell that they were conversations.
     values = {name: value for name, value in values.items() if name != "assistant_only_loss"}
     if run.rewards and values.get("remove_unused_columns"):
@@ -162,12 +168,10 @@ def trainer_config(run: CompiledRun, say: Callable[[str], None]) -> Any:
         raise RunError(f"{run.config}: {error}") from error
 
 
-def finish(run: CompiledRun, say: Any) -> None:
-    """Check the saved model, draw the curves, upload."""
+def finish(run: CompiledRun, model: Any, say: Any) -> None:
+    """Check what was saved of the model, draw the curves, upload."""
     saved = Path(run.output_dir)
-    weights = list(saved.glob("*.safetensors"))
-    if not weights or any(file.stat().st_size == 0 for file in weights):
-        raise RunError(f"training ended, and no weights were saved in {saved}")
+    check_saved(saved, model)
     if run.thinking is not None:
         write_thinking(saved, run.thinking)
     draw(read_metrics(Path(run.run_dir) / METRICS), Path(run.run_dir) / "loss.png", run.run_name)
@@ -181,8 +185,8 @@ def _class(place: str) -> Any:
 
 
 def _shape(trainer: Any) -> str:
-    total = sum(p.numel() for p in trainer.model.parameters())
-    trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
+    sizes = [(getattr(p, "ds_numel", p.numel()), p.requires_grad) for p in trainer.model.parameters()]
+    total, trained = sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained)
     share = f"{trained:,} of {total:,} weights ({trained / total:.2%})" if trained < total else f"all {total:,} weights"
     return f"training {share} on {trainer.args.device}, {len(trainer.train_dataset)} rows"
 

@@ -14,8 +14,8 @@ from tests.runtime.support import compiled
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the process sets for itself is taken back."""
-    for name in ("TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_TELEMETRY", "TQDM_DISABLE"):
-        monkeypatch.setenv(name, "false")
+    for name in ("TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_TELEMETRY", "TQDM_DISABLE", "DS_ACCELERATOR"):
+        monkeypatch.setenv(name, "cpu" if name == "DS_ACCELERATOR" else "false")
 
 
 @pytest.fixture
