@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from recipe_engine.compile import file_name_of
@@ -51,12 +52,23 @@ def run_to_end(run: CompiledRun, log: Path, lock: int, *, to_screen: bool = True
         code = 0  # a signal that came after the last step
     elif code == 0:  # something, such as a reward that exits, ended the worker early
         code = EXIT_UNFINISHED
-        with log.open("ab") as stream:
-            stream.write(b"error: the worker ended early, without a reason, and saved no model\n")
-    end(run, code)
+        _append(log, b"error: the worker ended early, without a reason, and saved no model\n")
+    _noted(run, code)
     ending = ("\n" + "\n".join(ending_lines(run, log, code)) + "\n").encode(errors="backslashreplace")
     if to_screen:
-        with log.open("ab") as stream:
-            stream.write(ending)
+        _append(log, ending)
     Screen().write(ending)
     return code
+
+
+def _append(log: Path, text: bytes) -> None:
+    """Write to the log. A disk that is full by now changes nothing of how the run has ended."""
+    with suppress(OSError), log.open("ab") as stream:
+        stream.write(text)
+
+
+def _noted(run: CompiledRun, code: int) -> None:
+    try:
+        end(run, code)
+    except OSError as error:
+        print(f"the end of the run could not be noted in {error.filename or run.run_dir}: {error.strerror}", flush=True)

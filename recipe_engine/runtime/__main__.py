@@ -40,32 +40,39 @@ def train_run(compiled: Path) -> int:
 
     from recipe_engine.compiled import CompiledRun
     from recipe_engine.data.errors import DataError
+    from recipe_engine.diagnostics.visible import visible_lines
+    from recipe_engine.runtime.disk import full_disk
     from recipe_engine.runtime.errors import RunError, StoppedError
     from recipe_engine.runtime.secrets import masked
     from recipe_engine.runtime.worker import train
 
     run = CompiledRun.model_validate_json(compiled.read_text(encoding="utf-8"))
+
+    def complain(text: str) -> None:
+        print(visible_lines(masked(text, run)), file=sys.stderr)
+
     try:
         trainer = train(run)
         return _end(0, run, trainer)
     except (RunError, DataError) as error:
-        print(f"error: {masked(error.message, run)}", file=sys.stderr)
+        complain(f"error: {error.message}")
         if error.hint:
-            print(f"  {error.hint}", file=sys.stderr)
+            complain(f"  {error.hint}")
         return _end(1, run, error)
     except StoppedError as error:
         print(f"{error}; the checkpoint is saved", flush=True)
         return _end(128 + error.signal, run, error)
     except torch.OutOfMemoryError as error:
-        print(f"error: out of memory: {next(iter(str(error).splitlines()), '')}", file=sys.stderr)
-        print(f"  {_LESS_MEMORY}", file=sys.stderr)
+        complain(f"error: out of memory: {next(iter(str(error).splitlines()), '')}\n  {_LESS_MEMORY}")
         return _end(1, run, error)
     except KeyboardInterrupt as error:
         return _end(EXIT_INTERRUPTED, run, error)
     except Exception as error:  # noqa: BLE001 # the last to see it: said with its traceback, exit code 1
-        print(masked(traceback.format_exc(), run), file=sys.stderr)
-        first_line = next(iter(masked(str(error), run).splitlines()), "")
-        print(f"error: {type(error).__name__}: {first_line}", file=sys.stderr)  # what the ending repeats
+        if (full := full_disk(error, Path(run.output_dir))) is not None:
+            complain(f"error: {full.message}\n  {full.hint}")
+            return _end(1, run, error)
+        complain(traceback.format_exc())
+        complain(f"error: {type(error).__name__}: {next(iter(str(error).splitlines()), '')}")  # what the ending repeats
         return _end(1, run, error)
 
 
@@ -76,9 +83,13 @@ def _end(code: int, run: CompiledRun, kept: object) -> int:
     threads that want the lock, so that the process may never end (torch 2.13). After an error it would also wait for
     collectives that the other processes never join. The exit handlers of trackers and loggers do run.
     """
-    if run.processes == 1:
+    from recipe_engine.runtime.tracking import end_wandb
+
+    sound = end_wandb(code, lambda message: print(message, flush=True))
+    if run.processes == 1 and sound:
         return code
-    atexit._run_exitfuncs()
+    if sound:
+        atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -17,12 +17,15 @@ from recipe_engine.algorithms import algorithm
 from recipe_engine.algorithms.grpo import prompt_limit_of
 from recipe_engine.compiled import FINISHED, STOPPED, CompiledRun
 from recipe_engine.data.thinking_file import write_thinking
+from recipe_engine.diagnostics.visible import visible_lines
 from recipe_engine.runtime import model as loading
 from recipe_engine.runtime.callbacks.metrics import MetricsFile, read_metrics
 from recipe_engine.runtime.callbacks.progress import Progress
 from recipe_engine.runtime.callbacks.stopping import Stopping
+from recipe_engine.runtime.callbacks.trackers import survive_trackers
 from recipe_engine.runtime.callbacks.upload import CheckpointUpload, upload_model
 from recipe_engine.runtime.checkpointing import RoundRestored, save_whole, was_at_the_end
+from recipe_engine.runtime.disk import full_disk
 from recipe_engine.runtime.errors import RunError, StoppedError
 from recipe_engine.runtime.finite import demand_finite_loss
 from recipe_engine.runtime.launch_check import WrapperCheck, check_launch, check_trainer
@@ -62,7 +65,7 @@ def train(run: CompiledRun) -> Any:
 
     def say(message: str) -> None:
         if first:
-            print(message, flush=True)
+            print(visible_lines(message), flush=True)
 
     for note in notes:
         say(note)
@@ -96,6 +99,8 @@ def train(run: CompiledRun) -> Any:
                 **further,
             )
     except (ValueError, NotImplementedError, ImportError, OSError) as error:
+        if isinstance(error, OSError) and full_disk(error, Path(run.output_dir)) is not None:
+            raise
         # What the trainer, the model or a package for it says to the user: a setting that does not go with another.
         raise RunError(f"{run.trainer.split(':')[1]}: {error}") from error
     for shown_by_default in (PrinterCallback, ProgressCallback):
@@ -110,6 +115,7 @@ def train(run: CompiledRun) -> Any:
     stopping = Stopping()
     for callback in (WrapperCheck(run, trainer), RoundRestored(trainer, run.checkpoint, say), stopping):
         trainer.add_callback(callback)
+    survive_trackers(trainer, say)
     save_whole(trainer)
     demand_finite_loss(trainer)
     say(_shape(trainer))

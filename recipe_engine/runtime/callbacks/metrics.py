@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ class MetricsFile(TrainerCallback):
         if state.is_world_process_zero and self.path.is_file():
             kept = [line for line in read_metrics(self.path) if line["step"] <= state.global_step]
             text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
-            self.path.write_text(text, encoding="utf-8")
+            aside = self.path.with_suffix(".new")
+            aside.write_text(text, encoding="utf-8")
+            os.replace(aside, self.path)  # nothing is lost where the disk is full, or the process killed
 
     def on_log(
         self,
