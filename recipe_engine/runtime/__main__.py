@@ -8,9 +8,12 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import signal
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +29,8 @@ _LESS_MEMORY = (
 
 def main(arguments: list[str]) -> int:
     """Do what the arguments say. Returns the exit code."""
-    quieten()
+    with _interrupted_in_silence():
+        quieten()
     if arguments[0] == "inspect":
         from recipe_engine.runtime.inspect import inspect_run
 
@@ -36,15 +40,16 @@ def main(arguments: list[str]) -> int:
 
 def train_run(compiled: Path) -> int:
     """Train a compiled run. Returns the exit code."""
-    import torch
+    with _interrupted_in_silence():
+        import torch
 
-    from recipe_engine.compiled import CompiledRun
-    from recipe_engine.data.errors import DataError
-    from recipe_engine.diagnostics.visible import visible_lines
-    from recipe_engine.runtime.disk import full_disk
-    from recipe_engine.runtime.errors import RunError, StoppedError
-    from recipe_engine.runtime.secrets import masked
-    from recipe_engine.runtime.worker import train
+        from recipe_engine.compiled import CompiledRun
+        from recipe_engine.data.errors import DataError
+        from recipe_engine.diagnostics.visible import visible_lines
+        from recipe_engine.runtime.disk import full_disk
+        from recipe_engine.runtime.errors import RunError, StoppedError
+        from recipe_engine.runtime.secrets import masked
+        from recipe_engine.runtime.worker import train
 
     run = CompiledRun.model_validate_json(compiled.read_text(encoding="utf-8"))
 
@@ -74,6 +79,18 @@ def train_run(compiled: Path) -> int:
         complain(traceback.format_exc())
         complain(f"error: {type(error).__name__}: {next(iter(str(error).splitlines()), '')}")  # what the ending repeats
         return _end(1, run, error)
+
+
+@contextmanager
+def _interrupted_in_silence() -> Iterator[None]:
+    """Ctrl-C ends the process at once while libraries are imported: they would answer with tracebacks of their own."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _end(code: int, run: CompiledRun, kept: object) -> int:

@@ -31,6 +31,8 @@ from recipe_engine.runtime.finite import demand_finite_loss
 from recipe_engine.runtime.launch_check import WrapperCheck, check_launch, check_trainer
 from recipe_engine.runtime.picture import draw
 from recipe_engine.runtime.rewards import demand_columns, reward_functions
+from recipe_engine.runtime.secrets import masked
+from recipe_engine.runtime.shown import show_safely
 from recipe_engine.runtime.tokenizer import load_tokenizer
 from recipe_engine.runtime.tracking import start_wandb
 from recipe_engine.runtime.training_data import training_data
@@ -65,7 +67,7 @@ def train(run: CompiledRun) -> Any:
 
     def say(message: str) -> None:
         if first:
-            print(visible_lines(message), flush=True)
+            print(visible_lines(masked(message, run)), flush=True)
 
     for note in notes:
         say(note)
@@ -116,6 +118,7 @@ def train(run: CompiledRun) -> Any:
     for callback in (WrapperCheck(run, trainer), RoundRestored(trainer, run.checkpoint, say), stopping):
         trainer.add_callback(callback)
     survive_trackers(trainer, say)
+    show_safely(trainer)
     save_whole(trainer)
     demand_finite_loss(trainer)
     say(_shape(trainer))

@@ -148,7 +148,10 @@ class TestFiles:
 
     def test_a_missing_template_counts_from_the_recipes_folder(self) -> None:
         text = SFT.replace("data:", "  chat_template: chat.jinja\ndata:")
+        Path("recipes").mkdir()
+        Path("recipes/chat.jinja").touch()
         run = compiled(text, file="recipes/a.yaml")
+        Path("recipes/chat.jinja").unlink()  # since lint
         assert refused(run).code == "T506"
         assert refused(run).message == "model.chat_template: there is no file recipes/chat.jinja"
         Path("recipes/chat.jinja").touch()

@@ -48,7 +48,7 @@ class TestCounts:
         self, tmp_path: Path, tokenizer: PreTrainedTokenizerBase
     ) -> None:
         rows = [*texts(3), {"text": ""}, {"text": "long " * 50}, {"text": None}]
-        made, out = of_texts(tmp_path, tokenizer, (rows, {}), max_length=32, invalid_rows="drop")
+        made, out = of_texts(tmp_path, tokenizer, (rows, {}), max_length=32, invalid_rows="drop", max_invalid_share=0.5)
         (counts,) = made.counts
         assert (counts.read, counts.used, counts.overlong_dropped, counts.invalid) == (6, 3, 1, 2)
         assert out == written(rows[:3])

@@ -10,6 +10,7 @@ from recipe_engine.lint.rules import (
     attention_named_twice,
     batch_size_search_in_groups,
     best_model_needs_evaluation,
+    chat_template_missing,
     chat_template_on_base_model,
     clip_range_reversed,
     completion_does_not_fit,
@@ -51,6 +52,7 @@ from recipe_engine.lint.rules import (
     padding_free_under_dpo,
     pairs_split_over_devices,
     placeholder_left,
+    prime_weights,
     prompt_filter_empty,
     prompt_limit_on_steps,
     prompt_longer_than_row,
@@ -195,6 +197,8 @@ MODULES = (
     reward_weights_zero,
     reward_model_without_template,
     overlong_penalty_idle,
+    chat_template_missing,
+    prime_weights,
 )
 
 RULES: tuple[Rule, ...] = tuple(rule_of(module) for module in MODULES)

@@ -23,7 +23,7 @@ def survive_trackers(trainer: Any, say: Say) -> None:
             guard = _Guard(type(callback).__name__.removesuffix("Callback"), say)
             for event in [name for name in dir(callback) if name.startswith("on_")]:
                 setattr(callback, event, guard.around(getattr(callback, event)))
-    wandb = sys.modules.get("wandb")
+    wandb: Any = sys.modules.get("wandb")
     if wandb is not None and wandb.run is not None:  # TRL logs tables of completions by itself
         wandb.log = _Guard("wandb", say).around(wandb.log)
 
@@ -45,9 +45,8 @@ class _Guard:
             except Exception as error:  # noqa: BLE001 # a tracker may raise anything
                 self.failed = True
                 reason = str(error).strip().split("\n", 1)[0]
-                self.say(
-                    f"{self.name} failed ({type(error).__name__}: {reason}): training goes on without it; see metrics.jsonl"
-                )
+                failed = f"{self.name} failed ({type(error).__name__}: {reason})"
+                self.say(f"{failed}: training goes on without it; see metrics.jsonl")
                 return None
 
         return guarded
