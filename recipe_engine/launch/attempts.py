@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ FILE = "attempts.jsonl"
 Attempt = dict[str, Any]
 
 
-def begin(run: CompiledRun, log: Path) -> None:
-    """Note that the run is started by this process."""
+def begin(run: CompiledRun, log: Path, restart: int = 0) -> None:
+    """Note that the run is started by this process, for the ``restart``-th time after a passing fault."""
     _append(
         run,
         {
@@ -27,6 +28,7 @@ def begin(run: CompiledRun, log: Path) -> None:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "log": str(log),
+            "restart": restart,
             "checkpoint": run.checkpoint,
             "engine": run.engine,
             "git": git_state(Path(run.recipe_folder)),
@@ -34,13 +36,16 @@ def begin(run: CompiledRun, log: Path) -> None:
     )
 
 
-def end(run: CompiledRun, code: int) -> None:
-    """Note how the start that was noted last ended."""
-    _append(run, {"event": "end", "time": round(time.time(), 3), "code": code})
+def end(run: CompiledRun, code: int, reason: str) -> None:
+    """Note how the start that was noted last ended. A disk that is full by now changes nothing of that."""
+    try:
+        _append(run, {"event": "end", "time": round(time.time(), 3), "code": code, "reason": reason})
+    except OSError as error:
+        print(f"{Path(run.run_dir, FILE)}: how the run ended could not be noted: {error.strerror}", file=sys.stderr)
 
 
 def attempts(run_dir: Path) -> list[Attempt]:
-    """The starts of a run, the oldest first, each with ``ended`` and ``code`` where its end is known."""
+    """The starts of a run, the oldest first, each with ``ended``, ``code`` and ``reason`` where its end is known."""
     found: list[Attempt] = []
     try:
         lines = (run_dir / FILE).read_text(encoding="utf-8", errors="replace").splitlines()
@@ -56,7 +61,7 @@ def attempts(run_dir: Path) -> list[Attempt]:
         if entry.get("event") == "start" and "log" in entry:
             found.append(entry)
         elif entry.get("event") == "end" and found:
-            found[-1] |= {"ended": entry.get("time"), "code": entry.get("code")}
+            found[-1] |= {"ended": entry.get("time"), "code": entry.get("code"), "reason": entry.get("reason", "")}
     return found
 
 
