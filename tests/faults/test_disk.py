@@ -12,7 +12,10 @@ import pytest
 from safetensors.torch import load_file
 
 from recipe_engine.checkpoints import STAGING, whole_checkpoints
+from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.model import model_path
 from tests.faults.support import command, finished, recipe, run_to_end, start, steps_logged
+from tests.runtime.support import compiled
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="mounts file systems")
 
@@ -104,3 +107,23 @@ def test_a_folder_that_cannot_be_written_is_an_error_before_anything_is_loaded(
     assert f"error[T503]: {setting}: " in made.stderr
     assert "cannot be written to" in made.stderr
     assert not (tmp_path / "models").exists()
+
+
+def test_caches_that_cannot_be_written_are_not_needed(tmp_path: Path, read_only: Path) -> None:
+    """An embedded or a local model and local rows need nothing of the Hub's caches."""
+    caches = {"HF_HOME": str(read_only / "hub"), "HF_DATASETS_CACHE": str(read_only / "datasets")}
+    file = recipe(tmp_path, training={"max_steps": 1, "save_strategy": "no"})
+    with pytest.MonkeyPatch.context() as patch:
+        for name, folder in caches.items():
+            patch.setenv(name, folder)
+        assert "run: done" in run_to_end(file)
+
+
+def test_the_cache_of_embedded_models_is_needed_and_named(
+    tmp_path: Path, read_only: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECIPE_ENGINE_CACHE", str(read_only))
+    run = compiled(tmp_path, "sft", {"name": "builtin/conversations"})
+    with pytest.raises(RunError, match="builtin/tiny-chat cannot be kept: .*Read-only file system") as caught:
+        model_path(run)
+    assert caught.value.hint == f"it is kept in {read_only}; RECIPE_ENGINE_CACHE names another folder"
