@@ -124,6 +124,6 @@ def test_the_cache_of_embedded_models_is_needed_and_named(
 ) -> None:
     monkeypatch.setenv("RECIPE_ENGINE_CACHE", str(read_only))
     run = compiled(tmp_path, "sft", {"name": "builtin/conversations"})
-    with pytest.raises(RunError, match="builtin/tiny-chat cannot be kept: .*Read-only file system") as caught:
+    with pytest.raises(RunError, match=r"builtin/tiny-chat cannot be kept: .*Read-only file system") as caught:
         model_path(run)
     assert caught.value.hint == f"it is kept in {read_only}; RECIPE_ENGINE_CACHE names another folder"
