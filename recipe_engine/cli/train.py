@@ -81,6 +81,7 @@ def _prepare(run: CompiledRun, texts: Mapping[str, str], overwrite: bool) -> tup
     from recipe_engine.data.errors import DataError
     from recipe_engine.diagnostics.visible import visible
     from recipe_engine.launch.errors import LaunchError
+    from recipe_engine.launch.gpus import smaller_gpus
     from recipe_engine.launch.preflight import preflight
     from recipe_engine.launch.resume import resumption
     from recipe_engine.launch.run import log_path
@@ -90,6 +91,10 @@ def _prepare(run: CompiledRun, texts: Mapping[str, str], overwrite: bool) -> tup
         if (resumed := resumption(run)) is not None:
             run = resumed.run
         preflight(run, overwrite)
+        if run.gpus and (note := smaller_gpus(run.launch.gpu_memory_gib)) is not None:
+            write(note)
+        if run.arguments.get("save_only_model"):
+            write(f"{run.run_name}: its checkpoints hold the model alone, so that it cannot go on (save_only_model)")
         compiled, lock = write_run_folder(run, texts, overwrite)
         if resumed is not None:
             write("\n".join(map(visible, _resuming(resumed))))

@@ -20,15 +20,17 @@ Verdict = Literal["harmless", "said", "refused", "fixed"]
 
 _HARMLESS = re.compile(
     r"(wandb|s3)\..*|run_name|recipe_(file|folder)|engine|resume.*|checkpoint|allow_.*|data\.dataset_num_proc"
+    r"|planned\..*|launch\.(start_minutes|hang_minutes|grace_minutes|restarts|restart_seconds|rendezvous|environment)"
+    r"|launch\.(strategy|gpu_memory_gib|mixed_precision)"  # what they come to stands in strategy, bf16 and fp16
     r"|training\.(logging_.*|report_to|run_name|save_.*|eval_.*|per_device_eval_batch_size|push_to_hub|hub_.*|disable_tqdm"
     r"|dataloader_.*|log_completions.*|num_completions_to_print|log_unique_prompts|load_best_model_at_end"
     r"|metric_for_best_model|greater_is_better|project|trackio_.*|include_.*|full_determinism|torch_empty_cache_steps)"
 )
 """Settings by which a run is watched and kept."""
 _SAID = re.compile(
-    r"gpus|processes|launch\..*|data\.eval_.*"
+    r"gpus|processes|nodes|strategy|launch\..*|data\.eval_.*"
     r"|training\.(lr_scheduler_.*|warmup_steps|max_steps|num_train_epochs|max_grad_norm"
-    r"|beta|epsilon.*|temperature|top_[pk]|min_p|entropy_coef.*|.*_checkpointing.*|bf16|tf32|use_cpu|deepspeed|ddp_.*)"
+    r"|beta|epsilon.*|temperature|top_[pk]|min_p|entropy_coef.*|.*_checkpointing.*|bf16|tf32|use_cpu|deepspeed|fsdp_config|ddp_.*)"
 )
 """Settings that may change on the way, and change what comes after."""
 _FIXED = re.compile(r"training\.((\w+_)?learning_rate|weight_decay|adam_.*|optim|optim_.*)")
@@ -79,8 +81,13 @@ def resumption(run: CompiledRun) -> Resumption | None:
     newest = newest_whole(Path(run.output_dir)) if before else None
     if before is None or newest is None:
         return None
+    if not _has_optimizer(newest):
+        raise _model_alone(
+            newest, "training.output_dir", "training.resume=never and training.overwrite_output_dir=true"
+        )
     found = [*_changes(before, run), *_changed_inputs(run)]
     changes = tuple(change for change in found if change.verdict != "harmless")
+    _demand_same_files(before, run, newest)
     refused = [change for change in changes if change.verdict == "refused" and change.name not in run.resume_changes]
     if refused:
         raise LaunchError(
@@ -102,6 +109,30 @@ def resumption(run: CompiledRun) -> Resumption | None:
     return Resumption(run.model_copy(update={"checkpoint": str(newest)}), changes)
 
 
+def _demand_same_files(before: CompiledRun, run: CompiledRun, checkpoint: Path) -> None:
+    """Check that the strategy can read what the one before it has written.
+
+    ``single`` and ``ddp`` write the same. DeepSpeed writes a file for each process, which that many must read.
+    """
+    kinds = {"single": "plain", "ddp": "plain"}
+    if kinds.get(before.strategy, before.strategy) == kinds.get(run.strategy, run.strategy):
+        if run.strategy.startswith("zero") and before.processes != run.processes:
+            raise LaunchError(
+                "T512",
+                f"{shorten(checkpoint)} was saved by {before.processes} processes under {run.strategy}, which keeps a "
+                f"file for each, and {run.processes} are to go on",
+                f"go on with {before.processes}; or begin a run from its weights: model.base_model_name, and another "
+                "output_dir",
+            )
+        return
+    raise LaunchError(
+        "T512",
+        f"{shorten(checkpoint)} was saved under the strategy {before.strategy}, whose files {run.strategy} cannot read",
+        f"go on with launch.strategy={before.strategy}; or begin a run from its weights: model.base_model_name, and "
+        "another output_dir",
+    )
+
+
 def _demand_usable(checkpoint: str) -> str:
     """Check a checkpoint that the recipe names. One of another program has no marker; it is taken as it is."""
     folder, shown = Path(checkpoint), shorten(checkpoint)
@@ -111,9 +142,26 @@ def _demand_usable(checkpoint: str) -> str:
         message, hint = f"{shown} holds no checkpoint (trainer_state.json is missing)", "name a folder checkpoint-N"
     elif (folder / MARKER).exists() and not is_whole(folder):
         message, hint = f"{shown} is damaged: a file is missing, or was cut off", "name an earlier checkpoint"
+    elif not _has_optimizer(folder):
+        raise _model_alone(folder, "training.resume", "training.resume=never")
     else:
         return checkpoint
     raise LaunchError("T511", f"training.resume: {message}", hint)
+
+
+def _has_optimizer(checkpoint: Path) -> bool:
+    """Whether a checkpoint holds more than a model: transformers' file, accelerate's, or DeepSpeed's folder."""
+    return any(any(checkpoint.glob(name)) for name in ("optimizer*", "global_step*"))
+
+
+def _model_alone(checkpoint: Path, setting: str, anew: str) -> LaunchError:
+    return LaunchError(
+        "T511",
+        f"{setting}: {shorten(checkpoint)} holds the model alone (training.save_only_model): the optimizer, the "
+        "schedule and the place in the data are lost",
+        f"begin a run from its weights: model.base_model_name={shorten(checkpoint)}, and another output_dir; or begin "
+        f"anew with {anew}",
+    )
 
 
 def _unfinished(run: CompiledRun) -> CompiledRun | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from recipe_engine.checkpoints import newest_whole, seal, whole_checkpoints
+from recipe_engine.compile import Options
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.resume import resumption
@@ -14,11 +15,14 @@ from recipe_engine.launch.run_folder import write_run_folder
 from tests.compile.support import GRPO, SFT, compiled
 
 
-def checkpoint(run: CompiledRun, step: int, *, whole: bool = True) -> Path:
+def checkpoint(run: CompiledRun, step: int, *, whole: bool = True, optimizer: str = "optimizer.pt") -> Path:
     folder = Path(run.output_dir) / f"checkpoint-{step}"
     folder.mkdir(parents=True)
     (folder / "trainer_state.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(b"weights")
+    if optimizer:
+        (folder / optimizer).parent.mkdir(exist_ok=True)
+        (folder / optimizer).write_bytes(b"moments")
     if whole:
         seal(folder)
     return folder
@@ -165,3 +169,71 @@ class TestAPath:
         (Path(started.output_dir) / "checkpoint-20/model.safetensors").unlink()
         with pytest.raises(LaunchError, match="damaged"):
             resumption(compiled(SFT, "training.resume=models/recipe/checkpoint-20"))
+
+
+class TestStrategies:
+    """What one strategy saves, another reads only where both write the same files."""
+
+    def begun(self, *overrides: str, gpus: int = 8) -> None:
+        run = compiled(SFT, *overrides, options=Options(gpus=gpus))
+        _, lock = write_run_folder(run, {"recipe.yaml": SFT}, overwrite=False)
+        lock.release()
+        checkpoint(run, 20)
+
+    def goes_on(self, *overrides: str, gpus: int = 8) -> list[str]:
+        resumed = resumption(compiled(SFT, *overrides, options=Options(gpus=gpus)))
+        assert resumed is not None
+        return [change.name for change in resumed.changes]
+
+    def test_one_process_and_several_with_the_model_read_the_same(self) -> None:
+        self.begun(gpus=1)
+        assert {"strategy", "gpus", "processes"} <= set(self.goes_on(gpus=2))
+
+    @pytest.mark.parametrize("now", ["ddp", "zero2", "fsdp2"])
+    def test_another_strategy_is_refused_in_words(self, now: str) -> None:
+        self.begun("launch.strategy=zero3")
+        with pytest.raises(LaunchError) as caught:
+            self.goes_on(f"launch.strategy={now}")
+        assert caught.value.code == "T512"
+        assert f"was saved under the strategy zero3, whose files {now} cannot read" in caught.value.message
+
+    def test_deepspeed_needs_as_many_processes_as_wrote(self) -> None:
+        self.begun("launch.strategy=zero2")
+        with pytest.raises(LaunchError, match="was saved by 8 processes under zero2"):
+            self.goes_on("launch.strategy=zero2", gpus=4)
+
+    def test_fsdp2_writes_whole_tensors_for_any_number(self) -> None:
+        self.begun("launch.strategy=fsdp2")
+        assert {"gpus", "processes"} <= set(self.goes_on("launch.strategy=fsdp2", gpus=4))
+
+    @pytest.mark.parametrize(
+        "override", ["launch.restarts=9", "launch.hang_minutes=5", "launch.gpu_memory_gib=40", "launch.strategy=ddp"]
+    )
+    def test_how_a_run_is_watched_over_changes_nothing(self, override: str) -> None:
+        self.begun()
+        assert self.goes_on(override) == []
+
+
+class TestACheckpointOfTheModelAlone:
+    """``save_only_model`` leaves nothing to go on from, and going on with a new optimizer would be silent."""
+
+    @pytest.mark.parametrize(
+        "override", ["training.save_only_model=true", "training.resume=models/recipe/checkpoint-20"]
+    )
+    def test_is_refused_with_the_way_out(self, override: str) -> None:
+        run = compiled(SFT, "training.save_only_model=true")
+        write_run_folder(run, {"recipe.yaml": SFT}, overwrite=False)[1].release()
+        checkpoint(run, 20, optimizer="")
+        with pytest.raises(LaunchError, match="holds the model alone") as caught:
+            resumption(compiled(SFT, override))
+        assert caught.value.code == "T511"
+        assert "model.base_model_name=models/recipe/checkpoint-20" in str(caught.value.hint)
+
+    @pytest.mark.parametrize(
+        "optimizer", ["optimizer.pt", "optimizer.bin", "optimizer_0/0.distcp", "global_step20/x.pt"]
+    )
+    def test_each_way_of_saving_an_optimizer_is_known(self, optimizer: str) -> None:
+        run = compiled(SFT)
+        write_run_folder(run, {"recipe.yaml": SFT}, overwrite=False)[1].release()
+        checkpoint(run, 20, optimizer=optimizer)
+        assert resumption(compiled(SFT)) is not None
