@@ -11,6 +11,8 @@ from recipe_engine.diagnostics.redact import is_named_secret, redact_tokens
 MASK = "***"
 _SHORTEST = 8
 """Characters: shorter values of variables that are named like secrets may be words that a text needs."""
+_FOLDERS = frozenset({"PWD", "OLDPWD"})
+"""The shell's folders, which are named like passwords."""
 
 
 def masked(text: str, run: CompiledRun) -> str:
@@ -29,5 +31,7 @@ def _keys(run: CompiledRun) -> Iterator[str]:
         if key := os.environ.get(getattr(reward, "api_key_env", None) or "", "").strip():
             yield key
     for name, value in os.environ.items():
+        if name in _FOLDERS:
+            continue
         if len(value.strip()) >= _SHORTEST and is_named_secret(name, value):
             yield value.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from typing import Any
 
 from rich.markup import escape
@@ -38,6 +39,6 @@ def _safe(original: Any) -> Any:
 def _visible(value: Any) -> Any:
     if isinstance(value, str):
         return visible_lines(value)
-    if isinstance(value, list):
+    if isinstance(value, list | deque):
         return [_visible(item) for item in value]
     return {name: _visible(item) for name, item in value.items()} if isinstance(value, dict) else value
