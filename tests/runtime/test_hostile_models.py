@@ -162,7 +162,7 @@ def test_pickled_weights_run_nothing(tmp_path: Path, canary: Path) -> None:
     assert not canary.exists()
 
 
-@pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin", "round_0.pt"])
+@pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin", "carried_0.pt"])
 def test_a_checkpoint_runs_nothing_when_it_is_gone_on_with(
     tmp_path: Path, canary: Path, checkpoint: Path, name: str
 ) -> None:
