@@ -27,6 +27,7 @@ def status(
     as_json: bool = typer.Option(False, "--json", help="As JSON, one object a run."),
 ) -> None:
     """List the runs under models/: state, step, loss, pace, time left, memory, newest whole checkpoint."""
+    from recipe_engine.diagnostics.visible import visible
     from recipe_engine.launch.runs import runs_under
 
     found, wrong = runs_under(folder)
@@ -37,14 +38,14 @@ def status(
     elif not found and not wrong:
         write(f"no run under {folder}")
     elif found:
-        rows = [_COLUMNS, *(_row(one) for one in found)]
+        rows = [_COLUMNS, *(tuple(map(visible, _row(one))) for one in found)]
         widths = [max(len(row[index]) for row in rows) for index in range(len(_COLUMNS))]
         for row in rows:
             write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         if any(one.state in {"stopped", "died", "failed"} for one in found):
             write("go on with one that did not come to its end: recipe resume RUN")
     for error in wrong:
-        write(f"error[{error.code}]: {error.message}", err=True)
+        write(f"error[{error.code}]: {visible(error.message)}", err=True)
 
 
 def _row(one: RunStatus) -> tuple[str, ...]:

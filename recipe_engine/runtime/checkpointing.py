@@ -14,9 +14,8 @@ from transformers.trainer_utils import rotate_checkpoints
 from recipe_engine.checkpoints import RECORDS, STAGING, bring_to_disk, rename_into_place, seal
 from recipe_engine.runtime.callbacks.metrics import METRICS
 from recipe_engine.runtime.carried import save_carried
+from recipe_engine.runtime.disk import full_disk
 from recipe_engine.runtime.errors import RunError
-
-_LITTLE_SPACE = 1 << 20
 
 
 def save_whole(trainer: Any, run_dir: Path) -> None:
@@ -40,12 +39,9 @@ def save_whole(trainer: Any, run_dir: Path) -> None:
         except Exception as error:
             if trainer.args.should_save:
                 shutil.rmtree(staging, ignore_errors=True)  # half a checkpoint helps nobody, and fills the disk
-            if shutil.disk_usage(output).free < _LITTLE_SPACE + _size_of(model):
-                raise RunError(
-                    f"the disk of {output} is full: the checkpoint of step {trainer.state.global_step} was not saved",
-                    hint="free some space, or lower training.save_total_limit, and start again: it goes on from "
-                    "its newest checkpoint",
-                ) from error
+            if (full := full_disk(error, output, _size_of(model))) is not None:
+                step = trainer.state.global_step
+                raise RunError(f"{full.message}: the checkpoint of step {step} was not saved", full.hint) from error
             raise
         finally:
             trainer._get_output_dir, trainer.args.save_total_limit = place, limit

@@ -17,14 +17,17 @@ from recipe_engine.algorithms import algorithm
 from recipe_engine.algorithms.grpo import prompt_limit_of
 from recipe_engine.compiled import FINISHED, STOPPED, CompiledRun
 from recipe_engine.data.thinking_file import write_thinking
+from recipe_engine.diagnostics.visible import visible_lines
 from recipe_engine.runtime import model as loading
 from recipe_engine.runtime.callbacks.heartbeat import Heartbeat
 from recipe_engine.runtime.callbacks.metrics import METRICS, MetricsFile, read_metrics
 from recipe_engine.runtime.callbacks.progress import Progress
 from recipe_engine.runtime.callbacks.stopping import Stopping
+from recipe_engine.runtime.callbacks.trackers import survive_trackers
 from recipe_engine.runtime.callbacks.upload import CheckpointUpload, upload_model
 from recipe_engine.runtime.carried import CarriedOn
 from recipe_engine.runtime.checkpointing import save_tied_once, save_whole, was_at_the_end
+from recipe_engine.runtime.disk import full_disk
 from recipe_engine.runtime.errors import RunError, StoppedError
 from recipe_engine.runtime.finite import demand_finite_loss
 from recipe_engine.runtime.launch_check import WrapperCheck, check_launch, check_trainer
@@ -33,6 +36,8 @@ from recipe_engine.runtime.picture import draw
 from recipe_engine.runtime.process_group import connect
 from recipe_engine.runtime.rewards import demand_columns, reward_functions
 from recipe_engine.runtime.saved import check_saved
+from recipe_engine.runtime.secrets import masked
+from recipe_engine.runtime.shown import show_safely
 from recipe_engine.runtime.tokenizer import load_tokenizer
 from recipe_engine.runtime.tracking import start_wandb
 from recipe_engine.runtime.training_data import training_data
@@ -69,7 +74,7 @@ def train(run: CompiledRun) -> Any:
 
     def say(message: str) -> None:
         if first:
-            print(message, flush=True)
+            print(visible_lines(masked(message, run)), flush=True)
 
     for note in notes:
         say(note)
@@ -103,6 +108,8 @@ def train(run: CompiledRun) -> Any:
                 **further,
             )
     except (ValueError, NotImplementedError, ImportError, OSError) as error:
+        if isinstance(error, OSError) and full_disk(error, Path(run.output_dir)) is not None:
+            raise
         # What the trainer, the model or a package for it says to the user: a setting that does not go with another.
         raise RunError(f"{run.trainer.split(':')[1]}: {error}") from error
     for shown_by_default in (PrinterCallback, ProgressCallback):
@@ -120,6 +127,8 @@ def train(run: CompiledRun) -> Any:
     for callback in (WrapperCheck(run, trainer), CarriedOn(trainer, run.checkpoint, say), stopping, heartbeat):
         trainer.add_callback(callback)
     heartbeat.watch(trainer)
+    survive_trackers(trainer, say)
+    show_safely(trainer)
     save_whole(trainer, run_dir)
     save_tied_once(trainer)
     demand_finite_loss(trainer)
