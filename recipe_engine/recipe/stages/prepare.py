@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializeAsAny, field_validator
 
-from recipe_engine.recipe.base import Block
 from recipe_engine.recipe.data import DatasetEntry
 from recipe_engine.recipe.stages.base import Rows, Stage
-
-
-class Step(Block):
-    """What every step has."""
-
-    do: str
-    """Which step it is."""
-
-
-STEPS: dict[str, type[Step]] = {}
-"""Filled in by the module of each step."""
+from recipe_engine.recipe.stages.steps import STEPS, Step
 
 
 class PrepareStage(Stage):
@@ -30,9 +19,28 @@ class PrepareStage(Stage):
     """Short for a single dataset of that name."""
     datasets: list[DatasetEntry] = []
     """What is read, one after the other."""
-    steps: list[Step] = []
+    steps: list[SerializeAsAny[Step]] = []
     """What is done to each row, in this order."""
-    max_invalid_share: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """More rows than this share that a step cannot read are an error; up to it they are dropped and counted."""
+    invalid_rows: Literal["error", "drop"] = "error"
+    """What happens to rows that a step cannot read: stop and name them, or drop and count them."""
+    max_invalid_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """With ``invalid_rows: drop``: more of them than this share of the rows is an error."""
+    splits: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
+    """Shares of the prompts that become splits of their own, such as ``eval: 0.03``; the rest is ``train``. All rows of
+    a prompt are in one split, chosen by its hash and the stage's seed, so a share is met nearly, not exactly."""
+    shuffle: bool = False
+    """Shuffle the rows of each split, by the stage's seed."""
     output: Literal["jsonl", "parquet"] = "jsonl"
     """What is written."""
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _typed_steps(cls, value: Any) -> Any:
+        """A step read back from JSON is of the class that its ``do`` says."""
+        if not isinstance(value, list):
+            return value
+        return [STEPS[item["do"]].model_validate(item) if _is_known(item) else item for item in value]
+
+
+def _is_known(item: Any) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("do"), str) and item["do"] in STEPS
