@@ -25,7 +25,28 @@ from typing import Any
 from recipe_engine.compiled_stage import COMPILED_STAGE, RESULT, CompiledStage
 from recipe_engine.recipe.stages.prepare import PrepareStage
 
-WORDS = "the model reads a question and answers it in a few short sentences that say what is meant and why".split()
+WORDS = [
+    "the",
+    "model",
+    "reads",
+    "a",
+    "question",
+    "and",
+    "answers",
+    "it",
+    "in",
+    "a",
+    "few",
+    "short",
+    "sentences",
+    "that",
+    "say",
+    "what",
+    "is",
+    "meant",
+    "and",
+    "why",
+]
 CASES: dict[str, dict[str, Any]] = {
     "plain": {"steps": [{"do": "messages"}]},
     "filters": {"steps": [{"do": "messages"}, {"do": "length", "at_most": 4000}], "splits": {"eval": 0.03}},

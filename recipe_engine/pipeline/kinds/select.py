@@ -11,6 +11,7 @@ import math
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -58,6 +59,11 @@ class Candidates:
         row: Row = json.loads(stream.readline())
         return row
 
+    def close(self) -> None:
+        """Close the files that rows were read from."""
+        for stream in self._open.values():
+            stream.close()
+
 
 def run(compiled: CompiledStage, say: Say) -> StageResult:
     """Choose rows.
@@ -71,7 +77,8 @@ def run(compiled: CompiledStage, say: Say) -> StageResult:
     for prompt in [prompt for prompt, group in found.groups.items() if len(group) < stage.min_group]:
         found.dropped[f"group of fewer than {stage.min_group}"] += len(found.groups.pop(prompt))
     summary: dict[str, Any] = _statistics(found)
-    splits = _write(compiled, stage, CHOOSERS[stage.how](stage, found, summary))
+    with closing(found):
+        splits = _write(compiled, stage, CHOOSERS[stage.how](stage, found, summary))
     for name, value in summary.items():
         say(f"{name.replace('_', ' ')}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
     return StageResult(
