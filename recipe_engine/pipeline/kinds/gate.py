@@ -12,11 +12,12 @@ from recipe_engine.data.errors import DataError
 from recipe_engine.recipe.stages.gate import Condition, GateStage
 
 SUMMARY = "summary.json"
-Verdict = Literal["ready", "not ready", "inconclusive"]
+Verdict = Literal["ready", "not_ready", "inconclusive"]
 
 
 def run(compiled: CompiledStage, say: Callable[[str], None]) -> StageResult:
-    """Judge the summary of an evaluation. The verdict stands in the result's summary.
+    """Judge the summary of an evaluation. The result's summary holds the ``verdict``, ``why``, and whether the pipeline
+    ``goes_on``.
 
     Raises:
         DataError: there is no such summary, or it lacks a number.
@@ -28,7 +29,8 @@ def run(compiled: CompiledStage, say: Callable[[str], None]) -> StageResult:
     for _, line in judged:
         say(line)
     verdict = _worst(one for one, _ in judged)
-    say(f"{stage.id}: {verdict}")
+    goes_on = verdict == "ready" or getattr(stage, verdict) == "continue"
+    say(f"{stage.id}: {verdict.replace('_', ' ')}; the pipeline {'goes on' if goes_on else 'stops'}")
     return StageResult(
         rows_in=0,
         rows_out=0,
@@ -57,18 +59,18 @@ def judge(condition: Condition, value: tuple[float, float, float]) -> tuple[Verd
         bounds.append(f"at most {condition.at_most:g}")
         verdicts.add(_within(condition.at_most - high, condition.at_most - low))
     verdict = _worst(verdicts)
-    means = {"ready": "holds", "not ready": "does not hold", "inconclusive": "is left open"}[verdict]
+    means = {"ready": "holds", "not_ready": "does not hold", "inconclusive": "is left open"}[verdict]
     return verdict, f"{shown}: {' and '.join(bounds)} {means}"
 
 
 def _within(least: float, most: float) -> Verdict:
     """What an interval of distances to a bound says, of which those from 0 on are on its right side."""
-    return "ready" if least >= 0 else "not ready" if most < 0 else "inconclusive"
+    return "ready" if least >= 0 else "not_ready" if most < 0 else "inconclusive"
 
 
 def _worst(verdicts: Iterable[Verdict]) -> Verdict:
     found = set(verdicts)
-    return "not ready" if "not ready" in found else "inconclusive" if "inconclusive" in found else "ready"
+    return "not_ready" if "not_ready" in found else "inconclusive" if "inconclusive" in found else "ready"
 
 
 def number_at(summary: Mapping[str, Any], metric: str) -> tuple[float, float, float]:

@@ -31,16 +31,16 @@ MEAN, DIFFERENCE = "candidate.reward.mean", "difference.reward.mean"
     ("conditions", "expected"),
     [
         ([{"metric": MEAN, "at_least": 0.7}], "ready"),
-        ([{"metric": MEAN, "at_least": 0.71}], "not ready"),
-        ([{"metric": MEAN, "at_least": 0.5, "at_most": 0.6}], "not ready"),
+        ([{"metric": MEAN, "at_least": 0.71}], "not_ready"),
+        ([{"metric": MEAN, "at_least": 0.5, "at_most": 0.6}], "not_ready"),
         ([{"metric": DIFFERENCE, "at_least": 0.0}], "ready"),
         ([{"metric": DIFFERENCE, "at_least": 0.05}], "ready"),
         ([{"metric": DIFFERENCE, "at_least": 0.1}], "inconclusive"),
-        ([{"metric": DIFFERENCE, "at_least": 0.4}], "not ready"),
+        ([{"metric": DIFFERENCE, "at_least": 0.4}], "not_ready"),
         ([{"metric": DIFFERENCE, "at_most": 0.4}], "ready"),
         ([{"metric": DIFFERENCE, "at_most": 0.3}], "inconclusive"),
-        ([{"metric": DIFFERENCE, "at_most": 0.01}], "not ready"),
-        ([{"metric": DIFFERENCE, "at_least": 0.1}, {"metric": "candidate.clipped", "at_most": 0.05}], "not ready"),
+        ([{"metric": DIFFERENCE, "at_most": 0.01}], "not_ready"),
+        ([{"metric": DIFFERENCE, "at_least": 0.1}, {"metric": "candidate.clipped", "at_most": 0.05}], "not_ready"),
         ([{"metric": DIFFERENCE, "at_least": 0.1}, {"metric": MEAN, "at_least": 0}], "inconclusive"),
     ],
 )
@@ -70,3 +70,22 @@ def test_no_evaluation_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture
     settings = {"evaluation": str(tmp_path), "conditions": [{"metric": MEAN, "at_least": 0}]}
     assert start(tmp_path / "gate", "gate", settings) == 1
     assert "summary.json cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "least", "goes_on"),
+    [
+        ({}, 0.0, True),
+        ({}, 0.1, False),
+        ({"inconclusive": "continue"}, 0.1, True),
+        ({"inconclusive": "continue"}, 0.4, False),
+        ({"not_ready": "continue"}, 0.4, True),
+    ],
+)
+def test_whether_the_pipeline_goes_on_is_the_files_choice(
+    tmp_path: Path, settings: Row, least: float, goes_on: bool
+) -> None:
+    (tmp_path / "summary.json").write_text(json.dumps(SUMMARY), encoding="utf-8")
+    conditions = [{"metric": DIFFERENCE, "at_least": least}]
+    result = run(tmp_path / "gate", "gate", {"evaluation": str(tmp_path), "conditions": conditions, **settings})
+    assert result.summary["goes_on"] is goes_on
