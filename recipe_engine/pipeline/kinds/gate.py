@@ -38,6 +38,7 @@ def run(compiled: CompiledStage, say: Callable[[str], None]) -> StageResult:
         dropped={},
         summary={
             "verdict": verdict,
+            "goes_on": goes_on,
             "why": [line for one, line in judged if one != "ready"] or ["all conditions hold"],
         },
     )
