@@ -6,9 +6,24 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny, field_validator
 
-from recipe_engine.recipe.data import DatasetEntry
+from recipe_engine.recipe.base import Block
 from recipe_engine.recipe.stages.base import Rows, Stage
 from recipe_engine.recipe.stages.steps import STEPS, Step
+
+
+class Source(Block):
+    """Rows that are read as they are: what they mean is a matter of the steps."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """``$stage``, or as in ``data.datasets``: Hub id, local file or folder, ``s3://`` address, ``builtin/...``."""
+    subset: str | None = None
+    """Configuration of a Hub dataset."""
+    split: str = "train"
+    """Split to read."""
+    revision: str | None = None
+    """Branch, tag or commit of a Hub dataset."""
+    max_samples: Annotated[int, Field(ge=1)] | None = None
+    """At most so many rows: the first ones."""
 
 
 class PrepareStage(Stage):
@@ -17,7 +32,7 @@ class PrepareStage(Stage):
     kind: Literal["prepare"]
     rows: Rows | None = None
     """Short for a single dataset of that name."""
-    datasets: list[DatasetEntry] = []
+    datasets: list[Source] = []
     """What is read, one after the other."""
     steps: list[SerializeAsAny[Step]] = []
     """What is done to each row, in this order."""
