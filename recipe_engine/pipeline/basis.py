@@ -135,5 +135,3 @@ def _named(tree: Any, path: Place = ()) -> Iterator[str]:
                 yield value
         else:
             yield from _named(value, here)
-
-

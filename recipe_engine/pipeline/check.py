@@ -17,6 +17,7 @@ from recipe_engine.pipeline.graph import Graph, Node, nodes_of
 from recipe_engine.pipeline.reader import read_pipeline
 from recipe_engine.pipeline.resolve import preview
 from recipe_engine.pipeline.training import recipe_of, with_tree
+from recipe_engine.recipe.root import Recipe
 from recipe_engine.recipe.stages.train import TrainStage
 from recipe_engine.source import load
 
@@ -61,20 +62,24 @@ def _check(graph: Graph, report: Report, gpus: int | None) -> None:
     names.check(findings)
     if report.has_errors:
         return  # what a name stands for is not known
+    recipes: dict[Node, Recipe] = {}
     for node in graph.nodes:
         if node.recipe is not None:
-            report.diagnostics += _check_recipe(graph, node, gpus)
+            recipe, found = _check_recipe(graph, node, gpus)
+            report.diagnostics += found
+            if recipe is not None:
+                recipes[node] = recipe
     settings.check(findings)
     machine.check(findings)
     if not report.has_errors:
-        columns.check(findings)
+        columns.check(findings, recipes)
 
 
-def _check_recipe(graph: Graph, node: Node, gpus: int | None) -> list[Diagnostic]:
+def _check_recipe(graph: Graph, node: Node, gpus: int | None) -> tuple[Recipe | None, list[Diagnostic]]:
     """Check the recipe of a train stage with what its names stand for in the first iteration."""
     if node.recipe is None:
         raise AssertionError(f"{node.id} trains nothing")
     document = with_tree(node.recipe.document, preview(graph, node, output_dir_of(graph)))
     inner = Report(document)
-    examine(inner, node.stage.gpus if node.stage.gpus is not None else gpus)
-    return inner.diagnostics
+    recipe = examine(inner, node.stage.gpus if node.stage.gpus is not None else gpus)
+    return recipe, inner.diagnostics

@@ -18,9 +18,9 @@ from recipe_engine.pipeline.manifest import (
     Manifest,
     Stamp,
     changes,
-    wrong_outputs,
     read_begun,
     read_manifest,
+    wrong_outputs,
 )
 from recipe_engine.pipeline.resolve import Work
 
@@ -56,7 +56,9 @@ def decide(work: Work, instance: Instance, manifests: Mapping[str, Manifest]) ->
             return Decision("replace", f"{other[0]} of its result was changed since", (), None, basis, files)
         return Decision("skip", "complete, and nothing of it has changed", (), manifest, basis, files)
     if Path(folder, MANIFEST).exists():
-        return Decision("replace", "its manifest cannot be read: damaged, or of another version", (), None, basis, files)
+        return Decision(
+            "replace", "its manifest cannot be read: damaged, or of another version", (), None, basis, files
+        )
     if begun is None:
         return Decision("begin", "it has not run yet", (), None, basis, files)
     if begun.hash == basis.hash:

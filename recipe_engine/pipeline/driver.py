@@ -274,7 +274,11 @@ def described(manifest: Manifest) -> str:
     if manifest.kind == "gate":
         return str(result.summary.get("verdict"))
     dropped = ", ".join(f"{count} {reason}" for reason, count in result.dropped.items())
-    return f"{result.rows_in} rows in, {result.rows_out} out" + (f" (dropped: {dropped})" if dropped else "") + f", {seconds}"
+    return (
+        f"{result.rows_in} rows in, {result.rows_out} out"
+        + (f" (dropped: {dropped})" if dropped else "")
+        + f", {seconds}"
+    )
 
 
 def _judge(state: _State, instance: Instance, manifest: Manifest) -> None:
@@ -282,12 +286,15 @@ def _judge(state: _State, instance: Instance, manifest: Manifest) -> None:
     stage = instance.node.stage
     if not isinstance(stage, GateStage):
         return
-    verdict = manifest.result.summary.get("verdict")
-    stops = {"not ready": stage.not_ready, "inconclusive": stage.inconclusive}.get(str(verdict)) == "stop"
+    verdict = str(manifest.result.summary.get("verdict"))
+    stops = {"not_ready": stage.not_ready, "inconclusive": stage.inconclusive}.get(verdict) == "stop"
     if stops:
         state.stopped_by = instance.key
         why = manifest.result.summary.get("why", [])
-        state.say(f"{instance.key}: {verdict}, so the pipeline stops" + "".join(f"\n    {line}" for line in why))
+        state.say(
+            f"{instance.key}: {verdict.replace('_', ' ')}, so the pipeline stops"
+            + "".join(f"\n    {line}" for line in why)
+        )
 
 
 def _keep_models(state: _State) -> None:

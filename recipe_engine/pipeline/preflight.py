@@ -93,5 +93,3 @@ def _demand_inputs(work: Work, instance: Instance) -> None:
         if location.kind == "local" and not os.path.exists(location.value):
             hint = "relative paths count from the current folder"
             raise LaunchError("T505", f"{node.id}: there is no {shorten(location.value)}", hint)
-
-

@@ -146,7 +146,9 @@ class Processes:
     def passing_signals_on(self) -> Iterator[None]:
         """Pass signals to this process on to the stages while the block runs, and leave no process behind."""
         # One that is ignored stays ignored, also by the stages: nohup does so with SIGHUP.
-        taken = [number for number in _PASSED_ON if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN]
+        taken = [
+            number for number in _PASSED_ON if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
+        ]
         before = {number: signal.signal(number, self.take) for number in taken}
         try:
             yield

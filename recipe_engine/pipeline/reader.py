@@ -114,5 +114,3 @@ def _validated(report: Report, path: Path, model: type[Any], value: Any) -> Any:
 def is_pipeline(tree: Mapping[str, Any]) -> bool:
     """Whether a file is a pipeline and no recipe."""
     return "stages" in tree
-
-

@@ -45,7 +45,9 @@ def references(tree: Any, path: Path = ()) -> Iterator[Reference]:
 def reference(path: Path, text: str, wants: Wants) -> Reference:
     """What a text that begins with ``$`` refers to."""
     found = _REFERENCE.fullmatch(text)
-    return Reference(path, text, wants, found["name"], found["split"]) if found else Reference(path, text, wants, "", None)
+    return (
+        Reference(path, text, wants, found["name"], found["split"]) if found else Reference(path, text, wants, "", None)
+    )
 
 
 def wanted_at(path: Path) -> Wants | None:

@@ -16,7 +16,6 @@ from recipe_engine.pipeline.folders import MODEL, folder_of, model_of, output_di
 from recipe_engine.pipeline.graph import Graph, Node
 from recipe_engine.pipeline.instances import (
     Instance,
-    Iterations,
     Made,
     Source,
     earlier_rows,
@@ -71,9 +70,7 @@ class Work:
         return self.gpus if loads_model(node.stage) else 0
 
 
-def work_of(
-    graph: Graph, gpus: int = 0, *, allow_reward_code: bool = False, allow_remote_code: bool = False
-) -> Work:
+def work_of(graph: Graph, gpus: int = 0, *, allow_reward_code: bool = False, allow_remote_code: bool = False) -> Work:
     """The work of a checked pipeline."""
     output_dir = output_dir_of(graph)
     return Work(graph, output_dir, gpus, allow_reward_code, allow_remote_code, iterations_of(graph))

@@ -69,7 +69,9 @@ def _from_file(name: str, path: Path, report: Report) -> Document | None:
     if document is None:
         return None
     if "stages" in document.tree:
-        report.add("P117", "error", (*path, "recipe"), f"{shown(name)} is a pipeline, and a train stage trains a recipe")
+        report.add(
+            "P117", "error", (*path, "recipe"), f"{shown(name)} is a pipeline, and a train stage trains a recipe"
+        )
         return None
     inner = Report(document)
     report_secrets(inner)
@@ -157,9 +159,9 @@ def _lay_over(base: Document, path: Path, value: Any, source: Document, place: P
         else:
             return False
     last = path[-1]
-    if isinstance(tree, list) and isinstance(last, int) and last < len(tree):
-        tree[last] = copy.deepcopy(value)
-    elif isinstance(tree, dict) and isinstance(last, str):
+    if (isinstance(tree, list) and isinstance(last, int) and last < len(tree)) or (
+        isinstance(tree, dict) and isinstance(last, str)
+    ):
         tree[last] = copy.deepcopy(value)
     else:
         return False

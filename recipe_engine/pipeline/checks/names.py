@@ -43,7 +43,13 @@ def _check_ids(findings: Findings) -> None:
             continue
         for key, names in (("carry", list(node.stage.carry)), ("slices", list(node.stage.slices))):
             for name in names:
-                clash = "a stage" if name in seen else "also carried" if key == "slices" and name in node.stage.carry else ""
+                clash = (
+                    "a stage"
+                    if name in seen
+                    else "also carried"
+                    if key == "slices" and name in node.stage.carry
+                    else ""
+                )
                 if clash:
                     message = f"`{name}` is {clash}, so `${name}` could mean either"
                     findings.add("P102", (*node.path, key, name), message, at_key=True, hint="choose another name")
@@ -75,9 +81,7 @@ def _check_loop(findings: Findings, node: Node, loop: LoopStage) -> None:
                 findings.add("P121", (*node.path, key, name), message, at_key=True, severity="warning")
 
 
-def _check_reference(
-    findings: Findings, node: Node, reference: Reference, document: Document, in_cycle: bool
-) -> None:
+def _check_reference(findings: Findings, node: Node, reference: Reference, document: Document, in_cycle: bool) -> None:
     def add(code: str, message: str, hint: str | None = None) -> None:
         findings.add(code, reference.path, message, hint=hint, document=document)
 
