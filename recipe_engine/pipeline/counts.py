@@ -116,7 +116,6 @@ def _prepared(stage: PrepareStage, read: Rows, split: str) -> Rows | None:
     for step in stage.steps:
         if isinstance(step, SampleStep):
             number = rows.number if step.first is None else min(rows.number, step.first)
-            number = number if step.share is None else number
             rows = Rows(number, "at most" if step.share is not None else rows.certainty)
         elif isinstance(step, RankingRlStep):
             if step.subgroup_augment or step.shuffle_augment:

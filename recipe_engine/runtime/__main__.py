@@ -1,7 +1,8 @@
 """``python -m recipe_engine.runtime COMPILED.json``: one training process.
 
-``python -m recipe_engine.runtime inspect COMPILED.json ROWS`` shows the run's rows instead, and
-``python -m recipe_engine.runtime hand-on COMPILED.json FOLDER`` makes its trained model whole for a pipeline's next stage.
+``python -m recipe_engine.runtime inspect COMPILED.json ROWS`` shows the run's rows instead,
+``python -m recipe_engine.runtime hand-on COMPILED.json FOLDER`` makes its trained model whole for the next stage, and
+``python -m recipe_engine.runtime stage FOLDER [PROCESSES]`` carries out a stage of a pipeline.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ _LESS_MEMORY = (
 
 def main(arguments: list[str]) -> int:
     """Do what the arguments say. Returns the exit code."""
+    if arguments[0] in {"stage", "stage-worker"}:
+        from recipe_engine.runtime.stages.process import stage_process, worker_process
+
+        if arguments[0] == "stage-worker":
+            return worker_process(Path(arguments[1]), arguments[2])
+        return stage_process(Path(arguments[1]), int(arguments[2]) if len(arguments) > 2 else None)
     quieten()
     if arguments[0] == "inspect":
         from recipe_engine.runtime.inspect import inspect_run

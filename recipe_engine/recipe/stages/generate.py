@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -73,6 +73,13 @@ class HttpEngine(Block):
     """Its address up to, not including, ``/chat/completions``."""
     api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     """Environment variable that holds its key."""
+    samples: Literal["requests", "parameter"] = "requests"
+    """How several completions of a prompt are asked for: a request each, with a seed each; or one request with the
+    parameter ``n``, where the service honours it (what it leaves out is asked for by further requests)."""
+    max_tokens_parameter: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """What the service calls the most tokens of a completion."""
+    extra_body: dict[str, Any] = {}
+    """Further keys of every request, such as ``chat_template_kwargs``."""
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 8
     """Requests at once."""
     requests_per_minute: Annotated[float, Field(gt=0)] | None = None
@@ -87,7 +94,7 @@ class HttpEngine(Block):
     dollars_per_million_output: Annotated[float, Field(ge=0)] | None = None
     """Price, for the count of costs."""
     max_dollars: Annotated[float, Field(gt=0)] | None = None
-    """The stage stops before it has cost more. Needs both prices."""
+    """The stage stops before it could cost more, and goes on from there when this is raised. Needs both prices."""
 
 
 ENGINES: dict[str, type[Block]] = {"hf": HfEngine, "vllm": VllmEngine, "http": HttpEngine}
@@ -96,7 +103,8 @@ Engine = Annotated[HfEngine | VllmEngine | HttpEngine, Field(discriminator="type
 
 class GenerateStage(Stage):
     """Samples completions. Each row it makes is the prompt's row with ``prompt_id``, ``sample_idx``, ``prompt``,
-    ``completion``, ``finish_reason`` (``stop`` or ``length``), ``model`` and, in a loop, ``iteration``."""
+    ``completion``, ``finish_reason`` (``stop``, ``length``, or what a service says), ``completion_tokens``, ``model``
+    and, in a loop, ``iteration``."""
 
     kind: Literal["generate"]
     model: Model
@@ -115,6 +123,7 @@ class GenerateStage(Stage):
     """``finished`` drops, and counts, completions that were cut at ``max_tokens``."""
     answers: Literal["completion", "thought_and_response"] = "completion"
     """``thought_and_response``: each completion is split by the pipeline's ``thinking`` block into ``thought`` and
-    ``response``; one that is malformed is sampled once more, then dropped and counted."""
+    ``response``, beside ``messages`` and ``id``, as ``format: thought_response`` reads them; one that is malformed is
+    sampled once more, then dropped and counted."""
     shard_rows: Annotated[int, Field(ge=1)] = 1000
     """Prompts of one shard. A stage that was stopped goes on from its last whole shard."""
