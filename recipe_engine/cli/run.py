@@ -78,6 +78,8 @@ def checked_graph(file: Path, overrides: list[str], gpus: int | None) -> Graph:
     from recipe_engine.diagnostics.text import render_text
     from recipe_engine.pipeline.check import check_pipeline
 
+    if not is_pipeline_file(file):
+        fail("P206", f"{file} is no pipeline: it has no key `stages`", "a recipe is trained by `recipe train --config`")
     checked = check_pipeline(file, overrides, gpus)
     if checked.diagnostics:
         color = sys.stderr.isatty() and wants_color()
@@ -87,9 +89,21 @@ def checked_graph(file: Path, overrides: list[str], gpus: int | None) -> Graph:
     return checked.graph
 
 
+def is_pipeline_file(file: Path) -> bool:
+    """Whether a file is a pipeline. One that cannot be read is taken for one where it says `stages:`."""
+    from recipe_engine.source import load
+
+    texts: dict[str, str] = {}
+    document, _ = load(file, texts=texts)
+    if document is not None:
+        return "stages" in document.tree
+    return any(line.startswith("stages:") for line in texts.get(str(file), "").splitlines()) or not texts
+
+
 def start(graph: Graph, record: Record, *, nohup: bool) -> None:
     """Run a checked pipeline, in the foreground to its end and exit code, or in the background."""
     from recipe_engine.launch.errors import LaunchError
+    from recipe_engine.pipeline.errors import PipelineError
     from recipe_engine.pipeline.preflight import preflight
     from recipe_engine.pipeline.resolve import work_of
 
@@ -101,7 +115,7 @@ def start(graph: Graph, record: Record, *, nohup: bool) -> None:
     )
     try:
         preflight(work)
-    except LaunchError as error:
+    except (LaunchError, PipelineError) as error:
         fail(error.code, error.message, error.hint)
     if nohup:
         _in_background(work, record)

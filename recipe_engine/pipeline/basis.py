@@ -23,6 +23,13 @@ from recipe_engine.pipeline.training import GIVEN_BY_PIPELINE, with_tree
 from recipe_engine.recipe.rewards import FunctionReward
 from recipe_engine.source import Path as Place
 
+_OF_ENGINES = (
+    *("concurrency", "timeout_seconds", "attempts", "requests_per_minute", "max_dollars"),
+    *("dollars_per_million_input", "dollars_per_million_output", "gpu_memory_utilization"),
+)
+"""Settings of engines that say how fast rows are made, and what they may cost."""
+_OF_SERVICES = ("timeout", "retries", "concurrency")
+"""The same of rewards that ask services."""
 _HOW_NOT_WHAT = frozenset({"id", "after", "gpus", "keep_models", "seed", "not_ready", "inconclusive"})
 """Settings that say how a stage is run, not what it makes. The seed is put in as it turns out."""
 
@@ -60,7 +67,12 @@ def settings_of(work: Work, instance: Instance) -> dict[str, Any]:
         found["slice"] = list(sliced[1])
     if node.recipe is not None:
         return found | dict(_recipe_settings(node.recipe.document, node.recipe.document.tree))
-    own = node.stage.model_dump(mode="json", exclude=set(_HOW_NOT_WHAT), exclude_defaults=True)
+    own: dict[str, Any] = node.stage.model_dump(mode="json", exclude=set(_HOW_NOT_WHAT), exclude_defaults=True)
+    for name in _OF_ENGINES:
+        own.get("engine", {}).pop(name, None)
+    for reward in own.get("rewards", []):
+        for name in _OF_SERVICES if reward["type"] in {"judge", "http"} else ():
+            reward.pop(name, None)
     thinking = work.graph.pipeline.thinking
     if thinking is not None and node.stage.kind != "gate":
         own["thinking"] = thinking.model_dump(mode="json", exclude_defaults=True)

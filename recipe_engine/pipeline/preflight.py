@@ -14,6 +14,7 @@ from recipe_engine.launch.paths import shorten
 from recipe_engine.launch.preflight import demand_builtin, demand_model_folder
 from recipe_engine.launch.run_folder import demand_writable
 from recipe_engine.pipeline.basis import external_names
+from recipe_engine.pipeline.errors import PipelineError
 from recipe_engine.pipeline.graph import Node
 from recipe_engine.pipeline.instances import External, Instance, source_of
 from recipe_engine.pipeline.resolve import Work, compile_train, loads_model
@@ -26,6 +27,7 @@ def preflight(work: Work) -> None:
 
     Raises:
         LaunchError: something is missing or not allowed.
+        PipelineError: the key of a service is not set.
     """
     demand_gpus(work.gpus)
     demand_writable(Path(work.output_dir), "output_dir")
@@ -76,7 +78,7 @@ def _demand_keys(node: Node) -> None:
     engine = getattr(node.stage, "engine", None)
     if isinstance(engine, HttpEngine) and engine.api_key_env and not os.environ.get(engine.api_key_env):
         message = f"{node.id}: the environment variable {engine.api_key_env}, which holds the service's key, is not set"
-        raise LaunchError("T512", message, f"set it: export {engine.api_key_env}=...")
+        raise PipelineError("P207", message, f"set it: export {engine.api_key_env}=...")
 
 
 def _demand_inputs(work: Work, instance: Instance) -> None:

@@ -20,7 +20,7 @@ def check(findings: Findings) -> None:
     _check_ids(findings)
     cycles = {node for cycle in _cycles(findings) for node in cycle}
     for node in findings.graph.nodes:
-        if isinstance(node.stage, LoopStage):
+        if isinstance(node.stage, LoopStage) and node.loop is None:
             _check_loop(findings, node, node.stage)
         if isinstance(node.stage, SelectStage) and node.stage.iterations == "all" and node.loop is None:
             message = f"{node.id} stands in no loop, so there are no other iterations"

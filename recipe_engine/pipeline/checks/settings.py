@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from recipe_engine.data.location import locate
+from recipe_engine.lint.report import nearest
 from recipe_engine.pipeline.checks import Findings
 from recipe_engine.pipeline.counts import Counts
 from recipe_engine.pipeline.folders import output_dir_of
@@ -28,6 +29,11 @@ _OF_HOW = {
     "normalize": ("conditional",),
 }
 """Settings of a select stage, and which of its ways read them."""
+_MEASURED = frozenset(
+    {"prompts", "completions", "reward", "rewards", "length", "eos", "clipped", "repetition", "well_formed", "groups"}
+    | {"sources", "nll", "tasks"}
+)
+"""What an evaluation's summary has of each model."""
 _TAKEN_IDS = frozenset({"lock"})
 """Names of files in the pipeline's folder."""
 
@@ -175,14 +181,19 @@ def _check_gate(findings: Findings, node: Node, stage: GateStage) -> None:
 def _not_measured(metric: str, stage: EvaluateStage) -> str | None:
     """Why an evaluation will not have a number, where that can be told."""
     side, _, rest = metric.partition(".")
-    if side not in {"candidate", "base", "difference", "tasks"}:
+    if side not in {"candidate", "base", "difference"}:
         return f"there is no `{side}`"
     if side in {"base", "difference"} and stage.base is None:
         return "it compares with no `base`"
     if rest.startswith("nll") and stage.nll_rows is None:
         return "it has no `nll_rows`"
-    if rest.split(".")[0] in {"reward", "rewards"} and not stage.rewards:
+    if rest.startswith("tasks") and not stage.tasks:
+        return "it has no `tasks`"
+    if rest.split(".")[0] in {"reward", "rewards", "groups"} and not stage.rewards:
         return "it has no `rewards`"
+    if rest.split(".")[0] not in _MEASURED:
+        close = nearest(rest.split(".")[0], _MEASURED)
+        return f"did you mean {side}.{close}?" if close else f"measured are {', '.join(sorted(_MEASURED))}"
     return None
 
 
