@@ -23,7 +23,7 @@ from recipe_engine.runtime.generation.prompts import load_tokenizer
 from recipe_engine.runtime.generation.requests import Say
 from recipe_engine.runtime.model_source import model_source
 from recipe_engine.runtime.rewards.loaded import padded
-from recipe_engine.runtime.sources import raw_rows
+from recipe_engine.data.sources import raw_rows
 from recipe_engine.runtime.stages.work import Counts, Maker, Row, Work
 from recipe_engine.runtime.tokenize import IGNORED, tokenizer_for
 

@@ -16,7 +16,7 @@ from recipe_engine.data.rows import TAKEN_BY_REWARDS
 from recipe_engine.recipe.data import DataBlock, DatasetEntry, RowShape
 from recipe_engine.recipe.thinking import ThinkingBlock
 from recipe_engine.runtime.generation.requests import Say
-from recipe_engine.runtime.sources import raw_rows
+from recipe_engine.data.sources import raw_rows
 from recipe_engine.runtime.stages.work import Counts
 
 Row = dict[str, Any]
