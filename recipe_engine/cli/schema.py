@@ -25,7 +25,9 @@ def schema(
     name: str | None = typer.Option(
         None, "--algorithm", metavar="NAME", help="List what `training` takes under this algorithm, for reading."
     ),
-    pipeline: bool = typer.Option(False, "--pipeline", help="The schema of pipelines, which refers to that of recipes."),
+    pipeline: bool = typer.Option(
+        False, "--pipeline", help="The schema of pipelines, which refers to that of recipes."
+    ),
 ) -> None:
     """Print the JSON Schema of recipes or of pipelines, for editors; or the training keys of one algorithm.
 

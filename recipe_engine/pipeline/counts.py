@@ -18,7 +18,17 @@ from recipe_engine.recipe.stages.steps import RankingRlStep, SampleStep
 Certainty = Literal["exact", "at most"]
 
 _DROP = frozenset(
-    {"thought_response", "prompts", "prompt_completion", "ranking_sft", "dedup", "no_leakage", "length", "language", "messages"}
+    {
+        "thought_response",
+        "prompts",
+        "prompt_completion",
+        "ranking_sft",
+        "dedup",
+        "no_leakage",
+        "length",
+        "language",
+        "messages",
+    }
 )
 """Steps that may leave rows out."""
 
