@@ -150,7 +150,7 @@ def _selected(node: Node, stage: SelectStage, read: Rows, split: str) -> Rows:
 
 
 def _named(node: Node, key: str) -> list[tuple[str, str, int | None]]:
-    """Datasets from outside that a stage or its recipe names, each with its split and how many rows are taken at most."""
+    """Datasets from outside that a stage or its recipe names, each with its split and its ``max_samples``."""
     if node.recipe is not None:
         data = node.recipe.document.tree.get("data") or {}
         entries = data.get("datasets") or [] if isinstance(data, dict) else []

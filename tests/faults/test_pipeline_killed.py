@@ -1,4 +1,4 @@
-"""Pipelines killed with SIGKILL at random moments: run again, they end with the rows and the weights of one that never was."""
+"""Pipelines killed with SIGKILL at random moments and run again end with the rows and weights of one that never was."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def kill(process: subprocess.Popen[bytes], mark: str, *, everything: bool) -> No
     process.wait()
     for folder in Path("/proc").glob("[0-9]*") if everything else ():
         try:
-            marked = any(entry.startswith(f"{mark}=".encode()) for entry in (folder / "environ").read_bytes().split(b"\0"))
+            marked = any(
+                entry.startswith(f"{mark}=".encode()) for entry in (folder / "environ").read_bytes().split(b"\0")
+            )
             if marked:
                 os.kill(int(folder.name), signal.SIGKILL)
         except OSError:
@@ -150,7 +152,11 @@ def test_rows_and_weights_are_the_same_however_often_it_is_killed(tmp_path: Path
     run_to_end(whole)
     seconds = time.monotonic() - begun
     expected = made(whole)
-    assert {name.rpartition("/")[2] for name in expected} >= {"model.safetensors", "part-00000.jsonl", "part-00005.jsonl"}
+    assert {name.rpartition("/")[2] for name in expected} >= {
+        "model.safetensors",
+        "part-00000.jsonl",
+        "part-00005.jsonl",
+    }
     killed, round_number = 0, 0
     while killed < times:
         folder = prepared(tmp_path / str(round_number), MODELS)

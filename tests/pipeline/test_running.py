@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.pipeline.support import CHOOSING, recipe, rows, run, said, write, write_scored
+from recipe_engine.launch.lock import lock_folder
+from recipe_engine.launch.tee import Screen
+from recipe_engine.pipeline.check import check_pipeline
+from recipe_engine.pipeline.driver import Limits, run_pipeline
+from recipe_engine.pipeline.instances import instances, waits_for
+from recipe_engine.pipeline.lock import take
+from recipe_engine.pipeline.manifest import read_manifest
+from recipe_engine.pipeline.resolve import compile_stage, work_of
+from recipe_engine.pipeline.slices import trim_as_they_stand
+from tests.pipeline.support import CHOOSING, ROOT, recipe, rows, run, said, write, write_scored
 
 
 @pytest.fixture
@@ -126,8 +140,6 @@ def test_a_finished_pipeline_is_run_again_without_torch(done: Path) -> None:
         "try:\n    app(['run', 'pipeline.yaml', '--num-gpus', '0'])\nexcept SystemExit as end:\n    assert not end.code\n"
         "heavy = {'torch', 'transformers', 'trl', 'datasets', 'pyarrow', 'numpy'} & set(sys.modules)\nassert not heavy, heavy"
     )
-    import subprocess
-    import sys
 
     finished = subprocess.run([sys.executable, "-c", code], cwd=done, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
@@ -168,3 +180,107 @@ def test_the_plan_shows_what_is_complete_and_what_would_run(done: Path) -> None:
     text = recipe(done, "run", "pipeline.yaml", "--num-gpus", "0", "--dry-run", "stages[1].min_group=2").stdout
     assert "best: in the way: its result is of another pipeline" in text
     assert "min_group: null -> 2" in text
+
+
+LOOP = """\
+output_dir: out
+stages:
+  - {id: rows, kind: prepare, rows: ./scored.jsonl}
+  - id: again
+    kind: loop
+    iterations: 9
+    carry: {policy: {start: builtin/tiny-chat, from_stage: sft}}
+    slices: {batch: {rows: $rows, take: 5, at_end: stop}}
+    stages:
+      - {id: part, kind: prepare, rows: $batch}
+      - {id: all, kind: select, rows: $part, how: best_of_n, iterations: all}
+      - {id: sft, kind: train, model: $policy, rows: $all, recipe: {training: {algorithm: sft}}}
+"""
+
+
+def test_a_loop_takes_further_rows_each_time_and_ends_where_they_do(folder: Path) -> None:
+    """Only what needs no torch is run: training is asked for by no stage up to here."""
+
+    write(folder, LOOP)
+    assert run(folder, "--until", "rows").returncode == 0
+    graph = check_pipeline(folder / "pipeline.yaml", [f"output_dir={folder}/out"]).graph
+    assert graph is not None
+    work = work_of(graph)
+    assert read_manifest(str(folder / "out/rows")) is not None
+    trim_as_they_stand(work)
+    assert work.iterations == {"again": 2}  # 12 rows, 5 an iteration
+    found = {one.key: one for one in instances(graph, work.iterations)}
+    assert list(found)[-1] == "again/0001/sft"
+    assert compile_stage(work, found["again/0001/part"]).slice == (5, 10)
+    assert compile_stage(work, found["again/0001/all"]).merged_rows == [f"{folder}/out/again/0000/part/rows/train"]
+    needs = {one.key for one in waits_for(graph, found["again/0001/sft"], work.iterations)}
+    assert needs == {"again/0000/sft", "again/0001/all"}
+
+
+def test_slices_that_run_out_and_may_not_are_said_before_the_loop_begins(folder: Path) -> None:
+    write(folder, LOOP.replace("at_end: stop", "at_end: error"))
+    ended = run(folder)
+    assert ended.returncode == 1
+    assert "error[P205]: again: $rows has 12 rows, and 9 iterations take 5 each" in ended.stdout
+    assert said(ended, "runs") == ["rows"]
+
+
+def test_stages_that_do_not_wait_for_one_another_run_at_once_on_gpus_of_their_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    write(
+        folder,
+        "output_dir: out\nstages:\n"
+        + "".join(f"  - {{id: {name}, kind: prepare, rows: ./scored.jsonl, gpus: 1}}\n" for name in "abc")
+        + "  - {id: both, kind: prepare, rows: $a, gpus: 2, after: [b, c]}\n",
+    )
+    graph = check_pipeline("pipeline.yaml", gpus=2).graph
+    assert graph is not None
+    os.mkdir("out")
+    lines: list[str] = []
+    held = take(Path("out"), lines.append)
+    assert run_pipeline(work_of(graph, 2), Limits(), lines.append, Screen(), held.descriptor) == 0
+    held.release()
+    begun = [line.split(": ")[0] + ":" + line.split(": ")[1] for line in lines if ": runs" in line or ": done" in line]
+    assert begun[:2] == ["a:runs on GPU 4", "b:runs on GPU 7"]
+    assert begun[2].endswith(":done")
+    assert begun[3] in {"c:runs on GPU 4", "c:runs on GPU 7"}
+    assert begun[-2] in {"both:runs on GPU 4, 7", "both:runs on GPU 7, 4"}
+
+
+def test_a_pipeline_that_is_going_on_is_not_run_a_second_time(done: Path) -> None:
+    held = lock_folder(done / "out", "the pipeline")
+    held.name_holder(os.getpid())
+    second = run(done)
+    held.release()
+    assert second.returncode == 1
+    assert f"output_dir: out is in use by a run that is going on (process {os.getpid()})" in second.stderr
+
+
+def test_a_signal_ends_the_running_stage_and_leaves_no_process(folder: Path) -> None:
+    write_scored(folder, prompts=60000, samples=3)
+    mark = f"MARK_{os.getpid()}_{time.monotonic_ns()}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "recipe_engine.cli", "run", "pipeline.yaml", "--num-gpus", "0"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), mark: "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    while "scored: runs" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, output
+    assert "scored: stopped" in output
+    environments = (folder_.joinpath("environ") for folder_ in Path("/proc").glob("[0-9]*"))
+    for file in environments:
+        try:
+            assert mark.encode() not in file.read_bytes()
+        except OSError:
+            continue
+    assert run(folder, "--until", "scored").returncode == 0

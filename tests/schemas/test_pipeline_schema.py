@@ -56,7 +56,11 @@ def test_every_example_that_passes_is_valid(text: str, tmp_path: Path) -> None:
         {"stages": [{"id": "a", "kind": "prepair", "rows": "builtin/text"}]},
         {"stages": [{"id": "a", "kind": "prepare", "row": "builtin/text"}]},
         {"stages": [{"id": "a", "kind": "prepare", "rows": "builtin/text", "steps": [{"do": "nothing"}]}]},
-        {"stages": [{"id": "a", "kind": "generate", "model": "m", "rows": "r", "engine": {"type": "vllm", "batch_size": 1}}]},
+        {
+            "stages": [
+                {"id": "a", "kind": "generate", "model": "m", "rows": "r", "engine": {"type": "vllm", "batch_size": 1}}
+            ]
+        },
         {"stages": [{"id": "a", "kind": "score", "rows": "r", "rewards": [{"type": "exact_match", "patern": "x"}]}]},
         {"stages": [{"id": "a", "kind": "train", "rows": "r", "recipe": {"training": {"algorithm": "stf"}}}]},
         {"stages": [{"id": "a", "kind": "prepare", "rows": "r"}], "outputdir": "x"},

@@ -214,7 +214,7 @@ def _with_reward(prompt: Any, template: str, reward: float) -> Any:
 
 
 def _prompt_id(row: Row) -> str:
-    """What tells a prompt. Rows of another origin than a generate stage, which have no such column, are by themselves."""
+    """What tells a prompt. Rows that no generate stage has made, without such a column, are by themselves."""
     given = row.get("prompt_id")
     if given is not None:
         return str(given)
