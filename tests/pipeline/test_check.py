@@ -89,7 +89,7 @@ def test_every_mistake_is_found_at_once() -> None:
     text = """\
 seeed: 1
 stages:
-  - {id: a, kind: generate, model: builtin/tiny-chat, rows: builtin/questions, sampling: {m: 2}, engine: {type: hf, batch: 1}}
+  - {id: a, kind: generate, model: builtin/tiny-chat, rows: builtin/questions, sampling: {m: 2}, engine: {batch: 1}}
   - {id: b, kind: score, rows: $a, rewards: [{type: exact_matsch}, {type: length, weight: much}]}
   - {id: c, kind: prepare, rows: builtin/text, steps: [{do: dedupe}, {do: sample, first: none}]}
   - {id: d, kind: prepair, rows: builtin/text}

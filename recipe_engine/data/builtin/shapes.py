@@ -150,8 +150,8 @@ def step_labels(questions: Sequence[Question]) -> list[Row]:
 def rankings(questions: Sequence[Question]) -> list[Row]:
     """Translations of digits into digits, of which a bad one has lost some: annotated as TowerBlocks-MT-Ranking is.
 
-    A translation that has lost nothing scores 10; each lost digit, which stands as ``?``, costs 4. Made of the tasks whose
-    answers have all digits.
+    A translation that has lost nothing scores 10; each lost digit, which stands as ``?``, costs 4. Made of the tasks
+    whose answers have all digits.
     """
     rng = random.Random("rankings")
     rows: list[Row] = []
