@@ -80,6 +80,10 @@ class HfGeneration:
         counted, self._counted = self._counted, {}
         return counted
 
+    def close(self) -> None:
+        """Let the model go."""
+        del self.model
+
     @torch.inference_mode()
     def _batch(self, rows: list[list[int]], seeds: list[int]) -> list[Answer]:
         width, device = len(rows[0]), self.model.device

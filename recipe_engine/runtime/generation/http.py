@@ -82,6 +82,10 @@ class HttpClient:
         counted, self._counted = self._counted, {}
         return counted
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._posting.client.close()
+
     def _ask_all(self, jobs: list[list[Request]], kept: Ledger) -> None:
         if not jobs:
             return
@@ -108,7 +112,15 @@ class HttpClient:
             one.cancel()
 
     def _job(self, job: list[Request], kept: Ledger) -> None:
-        """Ask for the samples of one prompt, with one request, and those that are lacking with further ones."""
+        """Ask for the samples of one prompt. An error of it lets no other job begin."""
+        try:
+            self._whole_job(job, kept)
+        except BaseException:
+            self._pace.stop()
+            raise
+
+    def _whole_job(self, job: list[Request], kept: Ledger) -> None:
+        """Ask with one request, and for the samples that it does not give with further ones."""
         choices = self._asked(job, kept)
         lacking = job[choices:]
         if lacking and len(job) > 1:

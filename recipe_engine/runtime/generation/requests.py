@@ -66,6 +66,9 @@ class Engine(Protocol):
     def totals(self) -> dict[str, float]:
         """What it has counted since it was last asked, such as tokens."""
 
+    def close(self) -> None:
+        """Give back what it holds, such as connections."""
+
 
 def seed_of(seed: int, prompt_id: str, sample_idx: int, attempt: int) -> int:
     """The seed of one completion, from 0 to 2^63 - 1."""

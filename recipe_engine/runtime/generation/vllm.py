@@ -87,6 +87,10 @@ class VllmGeneration:
         counted, self._counted = self._counted, {}
         return counted
 
+    def close(self) -> None:
+        """Let the model go."""
+        del self.engine
+
     def _parameters(self, seed: int) -> Any:
         sampling = self.sampling
         return self.parameters(

@@ -109,6 +109,10 @@ class Generation(Maker):
 
             counts.add(Counts(totals=bill_of(kept)))
 
+    def close(self) -> None:
+        """Let the engine go."""
+        self.engine.close()
+
     def _answers(self, asked: list[tuple[Row, int]], kept: Path, counts: Counts) -> list[Answer]:
         """An answer for each sample; malformed ones are drawn again where well-formed ones are wanted."""
         answers = self._drawn(asked, 0, kept)

@@ -15,7 +15,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,11 @@ class Counts:
         for name, number in other.totals.items():
             self.totals[name] = self.totals.get(name, 0) + number
 
+    def as_data(self) -> dict[str, Any]:
+        """The counts as plain data."""
+        dropped = dict(+self.dropped)
+        return {"rows_in": self.rows_in, "rows_out": self.rows_out, "dropped": dropped, "totals": self.totals}
+
 
 class Maker:
     """What makes the rows of a shard. One is made in each process, with its models."""
@@ -54,6 +59,9 @@ class Maker:
 
     def finish(self, counts: Counts, kept: Path) -> None:
         """Add to the counts what is known once all rows are made."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +142,17 @@ def make_rows(work: Work, say: Say) -> None:
     """Make every shard that is not whole and that no other process is making."""
     keys = _keys(work)
     maker: Maker | None = None
-    for number in unfinished(work):
-        with _claimed(work, number) as mine:
-            if not mine or shard_path(work.rows_folder, number).exists():
-                continue
-            maker = work.maker(say) if maker is None else maker
-            _make_shard(work, maker, number, keys[number])
-            say(f"{work.name}: shard {number + 1} of {len(keys)}")
+    try:
+        for number in unfinished(work):
+            with _claimed(work, number) as mine:
+                if not mine or shard_path(work.rows_folder, number).exists():
+                    continue
+                maker = work.maker(say) if maker is None else maker
+                _make_shard(work, maker, number, keys[number])
+                say(f"{work.name}: shard {number + 1} of {len(keys)}")
+    finally:
+        if maker is not None:
+            maker.close()
 
 
 def _make_shard(work: Work, maker: Maker, number: int, key: str) -> None:
@@ -151,7 +163,7 @@ def _make_shard(work: Work, maker: Maker, number: int, key: str) -> None:
     maker.finish(counts, kept)
     counts.rows_out = len(made)
     # The counts first: rows without them would be made again.
-    write_whole(work.counts_file(number), json.dumps({"key": key, **asdict(counts)}))
+    write_whole(work.counts_file(number), json.dumps({"key": key, **counts.as_data()}))
     write_shard(work.rows_folder, number, made)
     kept.unlink(missing_ok=True)
 
