@@ -68,6 +68,8 @@ class CompiledRun(Block):
     """Settings that may differ from those of the run that is resumed."""
     checkpoint: str | None = None
     """The checkpoint that training goes on from. Only the launch knows it."""
+    hands_on_to: str | None = None
+    """In a pipeline, where one process trains: the folder from which the next stage loads the whole model."""
     allow_reward_code: bool = False
     """Whether the command line allowed reward functions from files."""
     allow_remote_code: bool = False

@@ -12,6 +12,8 @@ from typing import Any
 
 Row = dict[str, Any]
 
+# One for all: json.dumps with these settings would make one a row.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _NAME = re.compile(r"part-(\d{5,})\.jsonl")
 
 
@@ -54,7 +56,7 @@ def as_line(row: Row) -> str:
     Raises:
         ValueError: it holds a number that JSON has not (NaN, infinity).
     """
-    return json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+    return _ENCODER.encode(row) + "\n"
 
 
 def read_shards(folder: Path) -> Iterator[Row]:

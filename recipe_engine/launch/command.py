@@ -49,18 +49,30 @@ def worker_environment(run: CompiledRun) -> dict[str, str]:
     It is this process's own, but for what a surrounding launcher left there: the run would take itself for a part of
     that one's processes, and wait for the others.
     """
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in _LAUNCHERS and not name.startswith(_LAUNCHER_PREFIXES)
-    }
-    environment |= {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", **safe_path()}
+    environment = clean_environment()
     if run.gpus > 0:
         return environment | {"CUDA_VISIBLE_DEVICES": visible_devices(run.gpus)}
     threads = str(max(_cores() // run.processes, 1))
     # Passive: threads that spin while they wait slow everything down on cores that other programs use too.
     defaults = {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
     return defaults | environment | {"CUDA_VISIBLE_DEVICES": ""}
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment, but for what a surrounding launcher left there."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _LAUNCHERS and not name.startswith(_LAUNCHER_PREFIXES)
+    }
+    return environment | {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", **safe_path()}
+
+
+def cpu_environment() -> dict[str, str]:
+    """What is added for a single process on the CPU."""
+    threads = os.environ.get("OMP_NUM_THREADS", str(max(_cores(), 1)))
+    policy = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
+    return {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": policy, "CUDA_VISIBLE_DEVICES": ""}
 
 
 def safe_path() -> dict[str, str]:

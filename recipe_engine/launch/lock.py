@@ -44,7 +44,7 @@ def demand_unlocked(run: CompiledRun) -> None:
     except FileNotFoundError:
         return
     try:
-        _take(descriptor, run)
+        _take(descriptor, _name(run))
     finally:
         os.close(descriptor)
 
@@ -55,9 +55,18 @@ def lock(run: CompiledRun) -> Lock:
     Raises:
         LaunchError: another run has it.
     """
-    descriptor = os.open(_path(run), os.O_RDWR | os.O_CREAT, 0o644)
+    return lock_folder(Path(run.run_dir), _name(run))
+
+
+def lock_folder(folder: Path, name: str) -> Lock:
+    """Take the lock of a folder, which exists. ``name`` is what a message calls it.
+
+    Raises:
+        LaunchError: another process has it.
+    """
+    descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _take(descriptor, run)
+        _take(descriptor, name)
     except LaunchError:
         os.close(descriptor)
         raise
@@ -85,16 +94,20 @@ def holder(run_dir: Path) -> int | None:
     return None
 
 
-def _take(descriptor: int, run: CompiledRun) -> None:
+def _take(descriptor: int, name: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-        message = f"training.output_dir: {run.output_dir} is in use by a run that is going on (process {holder})"
-        raise LaunchError("T502", message, "choose another training.run_name or output_dir, or wait") from error
+        message = f"{name} is in use by a run that is going on (process {holder})"
+        raise LaunchError("T502", message, "choose another output_dir or run_name, or wait") from error
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
+
+
+def _name(run: CompiledRun) -> str:
+    return f"training.output_dir: {run.output_dir}"
 
 
 def _path(run: CompiledRun) -> Path:

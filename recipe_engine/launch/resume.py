@@ -19,7 +19,7 @@ from recipe_engine.launch.paths import shorten
 Verdict = Literal["harmless", "said", "refused", "fixed"]
 
 _HARMLESS = re.compile(
-    r"(wandb|s3)\..*|run_name|recipe_(file|folder)|engine|resume.*|checkpoint|allow_.*|data\.dataset_num_proc"
+    r"(wandb|s3)\..*|run_name|recipe_(file|folder)|engine|resume.*|checkpoint|hands_on_to|allow_.*|data\.dataset_num_proc"
     r"|training\.(logging_.*|report_to|run_name|save_.*|eval_.*|per_device_eval_batch_size|push_to_hub|hub_.*|disable_tqdm"
     r"|dataloader_.*|log_completions.*|num_completions_to_print|log_unique_prompts|load_best_model_at_end"
     r"|metric_for_best_model|greater_is_better|project|trackio_.*|include_.*|full_determinism|torch_empty_cache_steps)"

@@ -1,6 +1,7 @@
 """``python -m recipe_engine.runtime COMPILED.json``: one training process.
 
-``python -m recipe_engine.runtime inspect COMPILED.json ROWS`` shows the run's rows instead, and
+``python -m recipe_engine.runtime inspect COMPILED.json ROWS`` shows the run's rows instead,
+``python -m recipe_engine.runtime hand-on COMPILED.json FOLDER`` makes its trained model whole for the next stage, and
 ``python -m recipe_engine.runtime stage FOLDER [PROCESSES]`` carries out a stage of a pipeline.
 """
 
@@ -38,6 +39,8 @@ def main(arguments: list[str]) -> int:
         from recipe_engine.runtime.inspect import inspect_run
 
         return inspect_run(Path(arguments[1]), int(arguments[2]))
+    if arguments[0] == "hand-on":
+        return hand_on_run(Path(arguments[1]), Path(arguments[2]))
     return train_run(Path(arguments[0]))
 
 
@@ -74,6 +77,21 @@ def train_run(compiled: Path) -> int:
         first_line = next(iter(masked(str(error), run).splitlines()), "")
         print(f"error: {type(error).__name__}: {first_line}", file=sys.stderr)  # what the ending repeats
         return _end(1, run, error)
+
+
+def hand_on_run(compiled: Path, whole: Path) -> int:
+    """Make a trained model whole, and load it. Returns the exit code."""
+    from recipe_engine.compiled import CompiledRun
+    from recipe_engine.runtime.errors import RunError
+    from recipe_engine.runtime.hand_on import hand_on
+
+    run = CompiledRun.model_validate_json(compiled.read_text(encoding="utf-8"))
+    try:
+        hand_on(run, whole, print)
+    except RunError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _end(code: int, run: CompiledRun, kept: object) -> int:

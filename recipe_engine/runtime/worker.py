@@ -25,6 +25,7 @@ from recipe_engine.runtime.callbacks.upload import CheckpointUpload, upload_mode
 from recipe_engine.runtime.checkpointing import RoundRestored, save_whole, was_at_the_end
 from recipe_engine.runtime.errors import RunError, StoppedError
 from recipe_engine.runtime.finite import demand_finite_loss
+from recipe_engine.runtime.hand_on import hand_on
 from recipe_engine.runtime.launch_check import WrapperCheck, check_launch, check_trainer
 from recipe_engine.runtime.picture import draw
 from recipe_engine.runtime.rewards import demand_columns, reward_functions
@@ -165,6 +166,8 @@ def finish(run: CompiledRun, say: Any) -> None:
     if run.thinking is not None:
         write_thinking(saved, run.thinking)
     draw(read_metrics(Path(run.run_dir) / "metrics.jsonl"), Path(run.run_dir) / "loss.png", run.run_name)
+    if run.hands_on_to is not None:
+        hand_on(run, Path(run.hands_on_to), say)
     upload_model(run, say)
     Path(run.run_dir, FINISHED).touch()
 

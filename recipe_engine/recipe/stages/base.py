@@ -13,7 +13,7 @@ StageId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Rows = Annotated[str, Field(min_length=1)]
 """Rows: ``$stage``, or a dataset's name as in ``data.datasets``."""
 Model = Annotated[str, Field(min_length=1)]
-"""A model: ``$stage`` of a train stage, ``$name`` of ``models`` or of what a loop carries, or a name as in a recipe."""
+"""A model: ``$stage`` of a train stage, ``$name`` of ``models`` or that a loop carries, or a name as in ``model``."""
 
 
 class Stage(Block):

@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from recipe_engine.data.cells import cell
 from recipe_engine.data.errors import RowError
 from recipe_engine.recipe.rewards import FunctionReward, Reward
 from recipe_engine.runtime.rewards import (
@@ -27,7 +28,6 @@ from recipe_engine.runtime.rewards import (
     tool_call,
 )
 from recipe_engine.runtime.rewards.apply import Apply, TrlReward, applied, applies, for_trl
-from recipe_engine.runtime.rewards.cells import cell
 from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import RowCheck, Say, Scorer
 

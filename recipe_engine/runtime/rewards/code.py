@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recipe_engine.data.cells import cell
 from recipe_engine.data.errors import RowError
 from recipe_engine.recipe.rewards import CodeReward
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.rewards.cells import cell, column
+from recipe_engine.runtime.rewards.cells import column
 from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import Columns, RowCheck, Say, Scored, Scorer
 from recipe_engine.runtime.rewards.text import Completions, last_block, text_of

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from recipe_engine.data.cells import cell
 from recipe_engine.data.errors import RowError
 from recipe_engine.recipe.rewards import ExactMatchReward
-from recipe_engine.runtime.rewards.cells import cell, column
+from recipe_engine.runtime.rewards.cells import column
 from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import Columns, RowCheck, Say, Scorer
 from recipe_engine.runtime.rewards.text import Completions, extractor, text_of

@@ -14,11 +14,12 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from recipe_engine.data.cells import cell
 from recipe_engine.data.errors import RowError
 from recipe_engine.recipe.rewards import FunctionReward
 from recipe_engine.recipe.rewards.calling import CALLS, Parameters, call_of, parameters_in
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.rewards.cells import cell, row_at
+from recipe_engine.runtime.rewards.cells import row_at
 from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import PER_CALL, Columns, Failed, RowCheck, Say, Scored, Scorer
 from recipe_engine.runtime.rewards.text import Completions, text_of

@@ -7,10 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from recipe_engine.data.cells import cell
 from recipe_engine.data.errors import RowError
 from recipe_engine.recipe.rewards import MathReward
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.rewards.cells import cell, column
+from recipe_engine.runtime.rewards.cells import column
 from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.exact_match import reference_check
 from recipe_engine.runtime.rewards.scores import Columns, RowCheck, Say, Scored, Scorer

@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recipe_engine.data.cells import cell
 from recipe_engine.data.errors import RowError
 from recipe_engine.recipe.rewards import ToolCallReward
-from recipe_engine.runtime.rewards.cells import cell, column
+from recipe_engine.runtime.rewards.cells import column
 from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.json_form import strict_json
 from recipe_engine.runtime.rewards.scores import Columns, RowCheck, Say, Scored, Scorer
