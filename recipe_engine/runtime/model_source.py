@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 from recipe_engine.data.location import locate
+from recipe_engine.data.remote import fetch, fetched_path
 from recipe_engine.runtime import builtin_model
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.remote import fetch, fetched_path
 
 
 def model_source(name: str, setting: str, folder: Path) -> str:

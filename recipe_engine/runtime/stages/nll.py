@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from recipe_engine.compiled_stage import CompiledStage
 from recipe_engine.data.check import open_rows
 from recipe_engine.data.errors import DataError, RowError
+from recipe_engine.data.sources import raw_rows
 from recipe_engine.recipe.data import DataBlock, DatasetEntry, RowShape
 from recipe_engine.recipe.stages.evaluate import EvaluateStage
 from recipe_engine.recipe.stages.generate import HttpEngine
@@ -23,7 +24,6 @@ from recipe_engine.runtime.generation.prompts import load_tokenizer
 from recipe_engine.runtime.generation.requests import Say
 from recipe_engine.runtime.model_source import model_source
 from recipe_engine.runtime.rewards.loaded import padded
-from recipe_engine.runtime.sources import raw_rows
 from recipe_engine.runtime.stages.work import Counts, Maker, Row, Work
 from recipe_engine.runtime.tokenize import IGNORED, tokenizer_for
 

@@ -13,10 +13,10 @@ from typing import Any
 from recipe_engine.data.check import open_rows
 from recipe_engine.data.errors import DataError, RowError
 from recipe_engine.data.rows import TAKEN_BY_REWARDS
+from recipe_engine.data.sources import raw_rows
 from recipe_engine.recipe.data import DataBlock, DatasetEntry, RowShape
 from recipe_engine.recipe.thinking import ThinkingBlock
 from recipe_engine.runtime.generation.requests import Say
-from recipe_engine.runtime.sources import raw_rows
 from recipe_engine.runtime.stages.work import Counts
 
 Row = dict[str, Any]
