@@ -61,7 +61,8 @@ def _runs(runs: list[dict[str, Any]]) -> Iterator[str]:
         return
     shown = [run for run in runs if run["act"] != "begin"] if len(runs) > _MOST_RUNS else runs
     for run in shown[:_MOST_RUNS]:
-        yield f"  {run['key']}: {words[run['act']]}: {run['why']}"
+        what = "" if run["act"] in {"skip", "begin"} else f"{words[run['act']]}: "
+        yield f"  {run['key']}: {what}{run['why']}"
         yield from (f"      {change}" for change in run["changed"][:5])
     if len(shown) > _MOST_RUNS:
         yield f"  and {len(shown) - _MOST_RUNS} more"

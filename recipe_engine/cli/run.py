@@ -64,6 +64,7 @@ def run(
         replace=replace,
         pid=os.getpid(),
         time=time.time(),
+        keys=[],
     )
     if dry_run:
         from recipe_engine.cli.plan import show_pipeline
@@ -128,6 +129,7 @@ def _run(work: Work, record: Record) -> int:
     from recipe_engine.launch.paths import shorten
     from recipe_engine.pipeline.driver import Limits, run_pipeline
     from recipe_engine.pipeline.errors import PipelineError
+    from recipe_engine.pipeline.instances import instances
     from recipe_engine.pipeline.limits import key_of
     from recipe_engine.pipeline.lock import take
     from recipe_engine.pipeline.record import LOG, Log, begin_record, end_record
@@ -143,7 +145,8 @@ def _run(work: Work, record: Record) -> int:
         fail(error.code, error.message, error.hint)
     except OSError as error:
         fail("T503", f"{error.filename or output_dir}: {error.strerror}", "choose another output_dir")
-    begin_record(output_dir, record)
+    keys = [one.key for one in instances(graph, work.iterations)]
+    begin_record(output_dir, record.model_copy(update={"keys": keys}))
     log = Log(output_dir / LOG)
     code = EXIT_FINDINGS
     device = "the CPU" if work.gpus == 0 else f"{work.gpus} GPU{'s' if work.gpus > 1 else ''}"

@@ -1,4 +1,4 @@
-"""What every P code means, in the form of the rules' docstrings. Examples are whole pipelines, which the tests check."""
+"""What every P code means, in the form of the rules' docstrings. Examples are pipelines, which the tests check."""
 
 from __future__ import annotations
 
@@ -347,7 +347,7 @@ Fails:
             iterations: 2
             carry: {model: {start: $policy, from_stage: more}}
             stages:
-              - {id: more, kind: train, recipe: {training: {algorithm: sft}}, model: $model, rows: builtin/conversations}
+              - {id: more, kind: train, recipe: {training: {algorithm: sft}}, model: $model, rows: builtin/alpaca}
           - {id: sft, kind: train, recipe: {training: {algorithm: sft}}, model: $policy, rows: builtin/conversations}
 Passes:
     stages:
@@ -380,7 +380,7 @@ Fails:
         iterations: 2
         carry: {policy: {start: builtin/tiny-chat, from_stage: sft}}
         stages:
-          - {id: sft, kind: train, recipe: {training: {algorithm: sft}}, model: builtin/tiny-chat, rows: builtin/conversations}
+          - {id: sft, kind: train, recipe: {training: {algorithm: sft}}, model: builtin/tiny-chat, rows: builtin/text}
 Passes:
     stages:
       - id: again

@@ -54,7 +54,7 @@ def decide(work: Work, instance: Instance, manifests: Mapping[str, Manifest]) ->
             return Decision("begin", f"{missing[0]} of its result is missing", (), None, basis, files)
         if other:
             return Decision("replace", f"{other[0]} of its result was changed since", (), None, basis, files)
-        return Decision("skip", "complete, and nothing of it has changed", (), manifest, basis, files)
+        return Decision("skip", "complete and unchanged", (), manifest, basis, files)
     if Path(folder, MANIFEST).exists():
         return Decision(
             "replace", "its manifest cannot be read: damaged, or of another version", (), None, basis, files

@@ -60,7 +60,8 @@ class _State:
 def run_pipeline(work: Work, limits: Limits, say: Say, screen: Screen, lock: int) -> int:
     """Run a pipeline to its end. Returns the exit code.
 
-    ``say`` tells what is done and why; the stages write to ``screen``. ``lock`` is the descriptor that holds the pipeline's folder; every process inherits it.
+    ``say`` tells what is done and why; the stages write to ``screen``. ``lock`` is the descriptor that holds the
+    pipeline's folder; every process inherits it.
 
     Raises:
         PipelineError: before anything runs, a result stands in the way that other settings have made; or a stage that

@@ -1,4 +1,4 @@
-"""The plan of a pipeline as plain data: its stages, what they read, rows, steps, processes, folders, what is complete."""
+"""The plan of a pipeline as plain data: its stages, what they read, rows, steps, folders, and what is complete."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def _read_one(
 
 
 def _with_read_parts(report: Report, path: Path, model: type[Block], entry: dict[str, Any]) -> dict[str, Any]:
-    """``entry`` with the parts that are of several classes read. One of which nothing is valid does not hide the rest."""
+    """``entry`` with the parts read that are of several classes. One of which nothing is valid hides no other."""
     read = dict(entry)
     for name, (key, classes, default) in _CHOSEN.items():
         if name not in entry or name not in model.model_fields or not isinstance(entry[name], dict | list):

@@ -36,6 +36,8 @@ class Record(Block):
     replace: bool
     pid: int
     time: float
+    keys: list[str]
+    """Every stage, in a loop every iteration of it, in order."""
 
 
 class Log(Screen):

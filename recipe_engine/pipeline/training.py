@@ -159,9 +159,11 @@ def _lay_over(base: Document, path: Path, value: Any, source: Document, place: P
         else:
             return False
     last = path[-1]
-    if (isinstance(tree, list) and isinstance(last, int) and last < len(tree)) or (
-        isinstance(tree, dict) and isinstance(last, str)
-    ):
+    if isinstance(tree, list):
+        if not isinstance(last, int) or last >= len(tree):
+            return False
+        tree[last] = copy.deepcopy(value)
+    elif isinstance(tree, dict) and isinstance(last, str):
         tree[last] = copy.deepcopy(value)
     else:
         return False

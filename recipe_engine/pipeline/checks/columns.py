@@ -19,7 +19,7 @@ from recipe_engine.pipeline.checks.steps import Missing, after_step
 from recipe_engine.pipeline.graph import Node
 from recipe_engine.pipeline.instances import External, Instance, iterations_of, source_of
 from recipe_engine.pipeline.references import reference
-from recipe_engine.recipe.data import DataBlock, DatasetEntry
+from recipe_engine.recipe.data import DataBlock, DatasetEntry, RowShape
 from recipe_engine.recipe.rewards import Reward
 from recipe_engine.recipe.root import Recipe
 from recipe_engine.recipe.stages.evaluate import EvaluateStage
@@ -33,6 +33,8 @@ Columns = tuple[str, ...]
 
 _MOST_BYTES = 8 << 20
 """Larger local files are not opened for their columns where that reads them whole."""
+_PROMPTS: tuple[RowShape, ...] = ("prompt",)
+_WITH_COMPLETIONS: tuple[RowShape, ...] = ("messages", "prompt_completion")
 _SAMPLED = ("prompt_id", "prompt", "sample_idx", "completion", "finish_reason", "model")
 _OF_A_COMPLETION = frozenset({"completion", "sample_idx", "finish_reason", "reward", "rewards", "completion_ids"})
 _WAYS = {
@@ -95,7 +97,8 @@ def _prepare(columns: _Columns, node: Node, stage: PrepareStage) -> Columns | No
             now = after_step(step, now)
         except Missing as error:
             path = (*node.path, "steps", index, error.setting) if error.setting else (*node.path, "steps", index, "do")
-            _add(columns, path if path in node.document.marks else path[:-1], error.column, now, f"the step {step.do}")
+            place = path if path in node.document.marks else path[:-1]
+            _add(columns, place, error.column, now or (), f"the step {step.do}")
             return None
     return now
 
@@ -125,7 +128,7 @@ def _prompts(columns: _Columns, node: Node, rows: str | None, data: DataBlock | 
 
 def _demand_prompts(columns: _Columns, path: Path, entry: DatasetEntry, data: DataBlock, names: Iterable[str]) -> None:
     try:
-        converter_for(entry, data, ("prompt",), list(names))
+        converter_for(entry, data, _PROMPTS, list(names))
     except DataError as error:
         columns.findings.add("P108", path, f"its rows cannot be read as prompts: {error.message}", hint=error.hint)
 
@@ -179,10 +182,9 @@ def _evaluate(columns: _Columns, node: Node, stage: EvaluateStage) -> Columns | 
     if stage.nll_rows is not None:
         held_out = columns.named(stage.nll_rows, node)
         entry = DatasetEntry(name="rows")
-        shapes = ("messages", "prompt_completion")
         if held_out is not None:
             try:
-                converter_for(entry, DataBlock(datasets=[entry]), shapes, held_out)
+                converter_for(entry, DataBlock(datasets=[entry]), _WITH_COMPLETIONS, held_out)
             except DataError as error:
                 message = f"rows with completions are asked for: {error.message}"
                 columns.findings.add("P108", (*node.path, "nll_rows"), message, hint=error.hint)
