@@ -40,6 +40,7 @@ def preflight(work: Work) -> None:
         _demand_permissions(work, instance)
         _demand_inputs(work, instance)
         _demand_keys(node)
+        _demand_files(work, node)
 
 
 def _packages(node: Node) -> Iterator[tuple[str, str]]:
@@ -52,7 +53,7 @@ def _packages(node: Node) -> Iterator[tuple[str, str]]:
     if any(reward.type == "math" for reward in getattr(node.stage, "rewards", [])):
         yield "math_verify", "train"
     if getattr(node.stage, "tasks", []):
-        yield "lm_eval", "eval"
+        yield "lm_eval", "lm-eval"
 
 
 def _demand_permissions(work: Work, instance: Instance) -> None:
@@ -75,10 +76,30 @@ def _demand_permissions(work: Work, instance: Instance) -> None:
 
 
 def _demand_keys(node: Node) -> None:
-    engine = getattr(node.stage, "engine", None)
-    if isinstance(engine, HttpEngine) and engine.api_key_env and not os.environ.get(engine.api_key_env):
-        message = f"{node.id}: the environment variable {engine.api_key_env}, which holds the service's key, is not set"
-        raise PipelineError("P207", message, f"set it: export {engine.api_key_env}=...")
+    for holder in [getattr(node.stage, "engine", None), *getattr(node.stage, "rewards", [])]:
+        variable = getattr(holder, "api_key_env", None)
+        if variable and not os.environ.get(variable, "").strip():
+            message = f"{node.id}: the environment variable {variable}, which holds a service's key, is not set"
+            raise PipelineError("P207", message, f"set it: export {variable}=...")
+
+
+def _demand_files(work: Work, node: Node) -> None:
+    """Check the files that lie beside the pipeline."""
+    folder = os.path.dirname(os.path.abspath(work.graph.document.file))
+    names = [("chat_template", getattr(node.stage, "chat_template", None))]
+    names += [("tasks", task) for task in getattr(node.stage, "tasks", []) if task.endswith((".yaml", ".yml"))]
+    names += [
+        (f"reward {one.label}", one.path)
+        for one in getattr(node.stage, "rewards", [])
+        if isinstance(one, FunctionReward)
+    ]
+    for what, name in names:
+        if name is None or (what == "chat_template" and name == "chatml"):
+            continue
+        path = os.path.join(folder, os.path.expanduser(name))
+        if not os.path.isfile(path):
+            hint = "its path counts from the pipeline's folder"
+            raise LaunchError("T506", f"{node.id}: {what}: there is no file {shorten(path)}", hint)
 
 
 def _demand_inputs(work: Work, instance: Instance) -> None:
