@@ -121,13 +121,14 @@ def _carry_out(
     graph = _checked(kind, file, [*overrides, f"output_dir={out}"], gpus)
 
     from recipe_engine.launch.errors import LaunchError
+    from recipe_engine.pipeline.errors import PipelineError
     from recipe_engine.pipeline.preflight import preflight
     from recipe_engine.pipeline.resolve import work_of
 
     work = work_of(graph, gpus, allow_reward_code=reward_code, allow_remote_code=remote_code)
     try:
         preflight(work)
-    except LaunchError as error:
+    except (LaunchError, PipelineError) as error:
         fail(error.code, error.message, error.hint)
     sys.exit(_run(work, replace=replace))
 

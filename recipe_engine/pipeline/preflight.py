@@ -40,7 +40,6 @@ def preflight(work: Work) -> None:
         _demand_permissions(work, instance)
         _demand_inputs(work, instance)
         _demand_keys(node)
-        _demand_files(work, node)
 
 
 def _packages(node: Node) -> Iterator[tuple[str, str]]:
@@ -66,6 +65,10 @@ def _demand_permissions(work: Work, instance: Instance) -> None:
             raise LaunchError("T508", message, "read it at the pinned revision, then add --trust-remote-code")
     if work.allow_reward_code:
         return
+    own = [task for task in getattr(instance.node.stage, "tasks", []) if task.endswith((".yaml", ".yml"))]
+    if own:
+        message = f"{instance.node.id} would run what a task of yours names, which may be Python code: {own[0]}"
+        raise LaunchError("T507", message, "read it, then add --allow-reward-code")
     for reward in rewards:
         if isinstance(reward, FunctionReward):
             message = f"{instance.node.id} would run Python code of yours: {reward.path}"
@@ -81,25 +84,6 @@ def _demand_keys(node: Node) -> None:
         if variable and not os.environ.get(variable, "").strip():
             message = f"{node.id}: the environment variable {variable}, which holds a service's key, is not set"
             raise PipelineError("P207", message, f"set it: export {variable}=...")
-
-
-def _demand_files(work: Work, node: Node) -> None:
-    """Check the files that lie beside the pipeline."""
-    folder = os.path.dirname(os.path.abspath(work.graph.document.file))
-    names = [("chat_template", getattr(node.stage, "chat_template", None))]
-    names += [("tasks", task) for task in getattr(node.stage, "tasks", []) if task.endswith((".yaml", ".yml"))]
-    names += [
-        (f"reward {one.label}", one.path)
-        for one in getattr(node.stage, "rewards", [])
-        if isinstance(one, FunctionReward)
-    ]
-    for what, name in names:
-        if name is None or (what == "chat_template" and name == "chatml"):
-            continue
-        path = os.path.join(folder, os.path.expanduser(name))
-        if not os.path.isfile(path):
-            hint = "its path counts from the pipeline's folder"
-            raise LaunchError("T506", f"{node.id}: {what}: there is no file {shorten(path)}", hint)
 
 
 def _demand_inputs(work: Work, instance: Instance) -> None:
