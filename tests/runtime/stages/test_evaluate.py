@@ -16,6 +16,7 @@ from recipe_engine.runtime.errors import RunError
 from tests.runtime.stages.support import Row, carried_out, result_in, rows_in
 
 REWARDS = [{"type": "exact_match"}, {"type": "length", "unit": "characters", "max": 4}]
+HELD_OUT = builtin.rows("builtin/completions", "test")[:30]
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +46,8 @@ def evaluated(noisier: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An evaluation of everything."""
     folder = tmp_path_factory.mktemp("evaluated")
     rows = folder / "held_out.jsonl"
-    rows.write_text("".join(json.dumps(row) + "\n" for row in builtin.rows("builtin/conversations", "test")[:20]))
-    stage = settings(base=str(noisier), rows="builtin/questions", rewards=REWARDS, nll_rows="builtin/completions")
+    rows.write_text("".join(json.dumps(row) + "\n" for row in HELD_OUT))
+    stage = settings(base=str(noisier), rows="builtin/questions", rewards=REWARDS, nll_rows=str(rows))
     carried_out(folder, stage, slice=(0, 30))
     return folder
 
@@ -95,7 +96,7 @@ def test_the_likelihood_is_that_of_a_plain_loop(evaluated: Path, tiny_chat: Path
     model = AutoModelForCausalLM.from_pretrained(tiny_chat).double()
     tokenizer = AutoTokenizer.from_pretrained(tiny_chat)
     total, tokens = 0.0, 0
-    for row in builtin.rows("builtin/completions", "train"):
+    for row in HELD_OUT:
         prompt = len(tokenizer(row["prompt"])["input_ids"])
         ids = tokenizer(row["prompt"] + row["completion"] + tokenizer.eos_token, return_tensors="pt")["input_ids"]
         with torch.no_grad():

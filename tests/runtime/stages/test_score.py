@@ -51,7 +51,7 @@ def test_scores_of_a_reward_model_are_those_of_a_plain_loop(tmp_path: Path) -> N
     rows = answers()
     carried_out(tmp_path, settings(tmp_path, rows, [JUDGE], shard_rows=4))
     folder = builtin_model.ensure("builtin/tiny-reward")
-    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).requires_grad_(False)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     for row, scored in zip(rows, rows_in(tmp_path), strict=True):
         text = tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=False)
@@ -179,7 +179,7 @@ def test_a_function_is_not_run_without_leave(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="Python code"):
         carried_out(tmp_path, stage)
     carried_out(tmp_path, stage, allow_reward_code=True)
-    assert rows_in(tmp_path)[0]["rewards"] == {"function": 4.0}
+    assert rows_in(tmp_path)[0]["rewards"] == {"mine": 4.0}
 
 
 def test_two_rewards_of_one_name_are_an_error(tmp_path: Path) -> None:
