@@ -12,7 +12,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from recipe_engine.data import builtin
+from recipe_engine.data.shards import whole_shards
 from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.stages.run import read_stage, works
+from recipe_engine.runtime.stages.work import Work
 from tests.runtime.stages.support import Row, carried_out, result_in, rows_in
 
 REWARDS = [{"type": "exact_match"}, {"type": "length", "unit": "characters", "max": 4}]
@@ -106,6 +109,18 @@ def test_the_likelihood_is_that_of_a_plain_loop(evaluated: Path, tiny_chat: Path
     measured = summary_in(evaluated)["candidate"]["nll"]
     assert measured["tokens"] == tokens
     assert measured["mean"] == pytest.approx(total / tokens, rel=1e-5)
+
+
+def test_each_part_is_known_to_a_process_of_its_own_by_its_name(evaluated: Path) -> None:
+    known = works(read_stage(evaluated), evaluated, print)
+    assert list(known) == [f"{role}-{part}" for role in ("base", "candidate") for part in ("answers", "scores", "nll")]
+    assert all(not unfinished_of(work) for work in known.values())
+
+
+def unfinished_of(work: Work) -> list[int]:
+    """Shards of rows without counts, or the other way round."""
+    counted = {int(path.stem.removeprefix("part-")) for path in work.counts_file(0).parent.iterdir()}
+    return sorted(counted ^ set(whole_shards(work.rows_folder)))
 
 
 def test_there_is_a_picture(evaluated: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.generation import http
 from recipe_engine.runtime.generation.pace import BudgetError
+from recipe_engine.runtime.stages.processes import WorkerEndedError
 from tests.runtime.rewards.server import DROPPED, Answer, chat, serving
 from tests.runtime.stages.support import Row, carried_out, command, questions, result_in, rows_in, stage_in
 
@@ -270,3 +271,26 @@ def test_a_stage_that_only_asks_needs_no_torch(tmp_path: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "result.json").read_text())["rows_out"] == 12
+
+
+class TestSeveralProcesses:
+    """Each takes the next shard that no other has."""
+
+    def test_make_the_rows_of_one_and_no_shard_twice(self, tmp_path: Path) -> None:
+        def answer(body: Row) -> Answer:
+            time.sleep(0.02)  # long enough for both to take part
+            return answered(body)
+
+        with serving(answer) as server:
+            given = settings(tmp_path / "two", server.url, texts=[str(n) for n in range(60)], shard_rows=5)
+            carried_out(tmp_path / "two", given, processes=2)
+            assert len(server.bodies) == 60
+            carried_out(tmp_path / "one", {**given, "rows": given["rows"]})
+        assert rows_in(tmp_path / "two") == rows_in(tmp_path / "one")
+
+    def test_are_all_ended_by_an_error_of_one(self, tmp_path: Path) -> None:
+        with serving(lambda body: (401, "no")) as server:
+            given = settings(tmp_path, server.url, shard_rows=2)
+            with pytest.raises(WorkerEndedError, match="exit code 1"):
+                carried_out(tmp_path, given, processes=2)
+        assert not (tmp_path / "result.json").exists()
