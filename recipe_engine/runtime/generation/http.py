@@ -279,13 +279,18 @@ def _choices(answer: Any) -> list[dict[str, Any]]:
                 text = ""  # cut inside its thought
             if not isinstance(text, str):
                 raise ValueError("a choice without text")
-            entry = {"text": text, "finish_reason": str(choice.get("finish_reason") or "stop")}
-            found.append(entry if thought is None else {**entry, "thought": thought})
+            entry = {"text": _whole(text), "finish_reason": str(choice.get("finish_reason") or "stop")}
+            found.append(entry if thought is None else {**entry, "thought": _whole(thought)})
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise ValueError("no chat completion") from error
     if not found:
         raise ValueError("no choices")
     return found
+
+
+def _whole(text: str) -> str:
+    """A text without halves of surrogate pairs, which JSON may hold and no file can."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _usage(answer: Any) -> tuple[int, int] | None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recipe_engine.data.errors import DataError
 from recipe_engine.data.shards import as_line, remove_unfinished, shard_path, whole_shards, write_shard, write_whole
 from recipe_engine.runtime.generation.requests import Say
 
@@ -123,8 +124,29 @@ def _some(rows: Iterator[Row], most: int, digest: Any) -> Iterator[Row]:
         row = next(rows, None)
         if row is None:
             return
-        digest.update(as_line(row).encode("utf-8", "backslashreplace"))
+        row, line = _plain(row)
+        digest.update(line.encode("utf-8", "backslashreplace"))
         yield row
+
+
+def _plain(row: Row) -> tuple[Row, str]:
+    """A row as JSON holds it, and its line. What JSON has no form for, such as a date, becomes text.
+
+    Raises:
+        DataError: it holds a number that JSON has not.
+    """
+    try:
+        try:
+            return row, as_line(row)
+        except TypeError:
+            row = json.loads(json.dumps(row, default=str))
+            return row, as_line(row)
+    except ValueError as error:
+        names = ", ".join(name for name, value in row.items() if value != value) or "one of its columns"
+        message = f"a row holds a number that is none (NaN or infinity) in {names}, which rows of stages cannot hold"
+        raise DataError(
+            "D405", message, hint="mend it, or leave the column out: data.datasets[0].dataset_columns"
+        ) from error
 
 
 def _again(first: Row, rest: Iterator[Row]) -> Iterator[Row]:

@@ -9,11 +9,13 @@ import sys
 import threading
 import time
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from recipe_engine.data.errors import DataError
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.generation import http
 from recipe_engine.runtime.generation.pace import BudgetError
@@ -212,6 +214,24 @@ def test_what_the_service_refuses_is_left_out_and_counted(tmp_path: Path) -> Non
     assert any("too many tokens" in line for line in said)
     with serving(lambda body: (400, "no")) as server, pytest.raises(RunError, match="no row is left"):
         carried_out(tmp_path / "none", settings(tmp_path / "none", server.url))
+
+
+def test_what_no_file_can_hold_is_replaced_and_what_json_has_not_becomes_text(tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    day = datetime(2026, 1, 2)
+    table = pyarrow.table({"prompt": ["a", "b"], "day": [day, day], "share": [0.5, float("nan")]})
+    parquet.write_table(table.slice(0, 1), tmp_path / "rows.parquet")
+    parquet.write_table(table, tmp_path / "more.parquet")
+    body = '{"choices": [{"message": {"content": "half \\ud83d, whole \\ud83d\\ude00"}, "finish_reason": "stop"}]}'
+    with serving(lambda _: (200, body)) as server:
+        given = settings(tmp_path, server.url)
+        carried_out(tmp_path / "made", {**given, "rows": str(tmp_path / "rows.parquet")})
+        with pytest.raises(DataError, match=r"a number that is none .* in share"):
+            carried_out(tmp_path / "nan", {**given, "rows": str(tmp_path / "more.parquet")})
+    row = rows_in(tmp_path / "made")[0]
+    assert (row["completion"], row["day"]) == ("half \ufffd, whole \U0001f600", "2026-01-02 00:00:00")
 
 
 def test_completions_that_were_cut_are_kept_or_counted(tmp_path: Path) -> None:
