@@ -158,7 +158,7 @@ def _run(work: Work, record: Record) -> int:
         if error.hint:
             log.say(f"  = help: {error.hint}")
     finally:
-        end_record(output_dir, code)
+        end_record(output_dir, code, [one.key for one in instances(graph, work.iterations)])
         held.release()
     if code == 0:
         log.say(f"{output_dir.name}: done")

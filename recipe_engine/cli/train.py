@@ -45,9 +45,8 @@ def train(
 
     from recipe_engine.compile import Options, compile_recipe
 
-    compilation = compile_recipe(
-        checked.recipe, checked.document, Options(num_gpus, allow_reward_code, trust_remote_code)
-    )
+    options = Options(num_gpus, allow_reward_code=allow_reward_code, allow_remote_code=trust_remote_code)
+    compilation = compile_recipe(checked.recipe, checked.document, options)
     if dry_run:
         from recipe_engine.cli.plan import show_plan
 

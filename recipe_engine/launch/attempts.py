@@ -17,8 +17,8 @@ FILE = "attempts.jsonl"
 Attempt = dict[str, Any]
 
 
-def begin(run: CompiledRun, log: Path) -> None:
-    """Note that the run is started by this process."""
+def begin(run: CompiledRun, log: Path, restart: int = 0) -> None:
+    """Note that the run is started by this process, for the ``restart``-th time after a passing fault."""
     _append(
         run,
         {
@@ -27,6 +27,7 @@ def begin(run: CompiledRun, log: Path) -> None:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "log": str(log),
+            "restart": restart,
             "checkpoint": run.checkpoint,
             "engine": run.engine,
             "git": git_state(Path(run.recipe_folder)),
@@ -34,13 +35,13 @@ def begin(run: CompiledRun, log: Path) -> None:
     )
 
 
-def end(run: CompiledRun, code: int) -> None:
+def end(run: CompiledRun, code: int, reason: str) -> None:
     """Note how the start that was noted last ended."""
-    _append(run, {"event": "end", "time": round(time.time(), 3), "code": code})
+    _append(run, {"event": "end", "time": round(time.time(), 3), "code": code, "reason": reason})
 
 
 def attempts(run_dir: Path) -> list[Attempt]:
-    """The starts of a run, the oldest first, each with ``ended`` and ``code`` where its end is known."""
+    """The starts of a run, the oldest first, each with ``ended``, ``code`` and ``reason`` where its end is known."""
     found: list[Attempt] = []
     try:
         lines = (run_dir / FILE).read_text(encoding="utf-8", errors="replace").splitlines()
@@ -56,7 +57,7 @@ def attempts(run_dir: Path) -> list[Attempt]:
         if entry.get("event") == "start" and "log" in entry:
             found.append(entry)
         elif entry.get("event") == "end" and found:
-            found[-1] |= {"ended": entry.get("time"), "code": entry.get("code")}
+            found[-1] |= {"ended": entry.get("time"), "code": entry.get("code"), "reason": entry.get("reason", "")}
     return found
 
 

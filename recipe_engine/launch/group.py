@@ -17,8 +17,8 @@ _SET_PARENT_DEATH_SIGNAL = 1
 def new_mark() -> str:
     """The name of an environment variable that no other run has.
 
-    accelerate's launcher gives each worker a session of its own, so that a signal to the launcher's process group does
-    not reach them; the environment does.
+    What a worker starts may have a session of its own, which a signal to the process group does not reach; the
+    environment does.
     """
     return f"RECIPE_ENGINE_GROUP_{uuid.uuid4().hex}"
 
@@ -34,8 +34,8 @@ def signal_group(leader: int, number: int) -> None:
 def signal_trainers(leader: int, mark: str, number: int) -> None:
     """Send a signal to the processes that train: each can save before it ends.
 
-    They are the leader itself, or the ranks below it: a launcher that is signalled gives its ranks half a minute. Their
-    own children, such as those that load data, are left alone, for saving may need them.
+    They are the leader itself, or the ranks below it. Their own children, such as those that load data, are left alone,
+    for saving may need them.
     """
     ranks = dict(_ranks(mark))
     trainers = [pid for pid, parent in ranks.items() if parent not in ranks]
@@ -69,7 +69,9 @@ def processes_of(launcher: int | None, output: Path) -> list[int]:
     if launcher in found:
         return [launcher]
     mine = str(output.absolute() / "run")
-    return [pid for pid, arguments in found.items() if any(part.startswith(mine) for part in arguments)]
+    left = {pid: arguments for pid, arguments in found.items() if any(part.startswith(mine) for part in arguments)}
+    # A launcher of several passes the signal on: sent to its ranks as well, it would be their second.
+    return [pid for pid, arguments in left.items() if "recipe_engine.launch.ranks" in arguments] or list(left)
 
 
 def _engine_processes() -> Iterator[tuple[int, list[str]]]:

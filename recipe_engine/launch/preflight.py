@@ -26,7 +26,7 @@ from recipe_engine.recipe.rewards import CodeReward, FunctionReward, PrmReward, 
 _FIRST_ROWS = 20
 _QUICKSTART = "quickstart-"
 _BUILTIN_TEMPLATES = {"chatml"}
-_BUILTIN_MODELS = ("builtin/tiny-chat", "builtin/tiny-reward")
+_BUILTIN_MODELS = ("builtin/tiny-chat", "builtin/tiny-ranker", "builtin/tiny-reward")
 
 
 def preflight(run: CompiledRun, overwrite: bool) -> None:

@@ -110,13 +110,19 @@ def _write(run: CompiledRun, texts: Mapping[str, str]) -> Path:
     folder = Path(run.run_dir)
     if not run.checkpoint:
         _clear(Path(run.output_dir))
-    compiled = folder / COMPILED
-    _write_whole(compiled, run.model_dump_json(indent=1))
+    compiled = write_compiled(run)
     _write_whole(folder / inputs.FILE, json.dumps(inputs.fingerprints(run), indent=1))
     (folder / "recipe").mkdir(exist_ok=True)
     for index, (name, text) in enumerate(texts.items()):
         label = Path(name).name if not name.startswith("<") else "overrides.txt"
         (folder / "recipe" / f"{index}-{label}").write_text(redact(text), encoding="utf-8")
+    return compiled
+
+
+def write_compiled(run: CompiledRun) -> Path:
+    """Write what the training processes are given. Returns the file."""
+    compiled = Path(run.run_dir, COMPILED)
+    _write_whole(compiled, run.model_dump_json(indent=1))
     return compiled
 
 

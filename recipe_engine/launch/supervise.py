@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from recipe_engine.launch.asked import signals_go_to
 from recipe_engine.launch.group import end_with_parent, kill_all, new_mark, signal_trainers
 from recipe_engine.launch.tee import Screen, Tee
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
-GRACE_SECONDS = 600.0
-"""How long the processes may take after a signal to end their step and save, before they are killed."""
+SignalAll = Callable[[int], None]
+"""Sends a signal to every process that trains."""
+Watch = Callable[[SignalAll], str | None]
+"""Looks at the processes, some times a second. What it returns is why they have to be ended, at once."""
 
-_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _POLL_SECONDS = 0.1
 _DRAIN_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a supervised command ended."""
+
+    code: int
+    """Its exit code; 128 + n where signal n was sent to this process or ended the command."""
+    asked: bool = False
+    """Whether this process was sent a signal, which it passed on."""
+    reason: str | None = None
+    """Why the command was ended, where its watch found a reason."""
 
 
 def supervise(
@@ -31,17 +45,18 @@ def supervise(
     environment: Mapping[str, str],
     log: Path | None,
     *,
-    grace: float = GRACE_SECONDS,
+    grace: float,
     inherited: Sequence[int] = (),
-) -> int:
+    watch: Watch = lambda _: None,
+) -> Ended:
     """Run a command with exactly this environment, and no process of it outlives the call.
 
     Output goes to the screen and, line by line, to ``log``; without a log it is this process's own. In a terminal the
     command sees a terminal, so that it can show progress bars; the log gets the last state of each line. The command
-    inherits the descriptors ``inherited``, and is sent SIGTERM should this process die.
-
-    Returns its exit code; 128 + n where signal n was sent to this process or ended the command.
+    inherits the descriptors ``inherited``, and is sent SIGTERM should this process die. A signal to this process is
+    passed on; what has not ended ``grace`` seconds later is killed.
     """
+    reason = None
     mark = new_mark()
     with _passing_signals_on(mark) as signals:
         output = None if log is None else _Output(log)
@@ -57,7 +72,7 @@ def supervise(
         )
         signals.start(process.pid)
         try:
-            _wait(process, output, signals, grace)
+            reason = _wait(process, output, signals, grace, watch)
         finally:
             kill_all(process.pid, mark)  # what the command left behind
             code = process.wait()
@@ -65,12 +80,17 @@ def supervise(
             if output is not None:
                 output.finish()
     if signals.received:
-        return 128 + signals.received[0]
-    return code if code >= 0 else 128 - code
+        return Ended(128 + signals.received[0], asked=True)
+    return Ended(code if code >= 0 else 128 - code, reason=reason)
 
 
-def _wait(process: subprocess.Popen[bytes], output: _Output | None, signals: _Signals, grace: float) -> None:
-    """Copy output until the command ends. Its children may keep the output open for longer; they are not waited for."""
+def _wait(
+    process: subprocess.Popen[bytes], output: _Output | None, signals: _Signals, grace: float, watch: Watch
+) -> str | None:
+    """Copy output until the command ends, or is to be ended for the reason that is returned.
+
+    Its children may keep the output open for longer; they are not waited for.
+    """
     if output is not None:
         output.close_inlet()
     while process.poll() is None:
@@ -78,8 +98,12 @@ def _wait(process: subprocess.Popen[bytes], output: _Output | None, signals: _Si
             time.sleep(_POLL_SECONDS)
         else:
             output.tee.step(_POLL_SECONDS)
-        if signals.since is not None and time.monotonic() - signals.since > grace:
-            signals.kill()
+        if signals.since is not None:
+            if time.monotonic() - signals.since > grace:
+                signals.kill()
+        elif (reason := watch(signals.send)) is not None:
+            return reason
+    return None
 
 
 class _Output:
@@ -118,7 +142,7 @@ class _Signals:
         """From now on there is a group; a signal that came before counts."""
         self._leader = leader
         if self.received:
-            signal_trainers(leader, self._mark, self.received[0])
+            self.send(self.received[0])
 
     def stop(self) -> None:
         """The group has ended: its number may soon be another's."""
@@ -130,7 +154,12 @@ class _Signals:
         self.since = self.since or time.monotonic()
         if len(self.received) > 1:
             self.kill()
-        elif self._leader is not None:
+        else:
+            self.send(number)
+
+    def send(self, number: int) -> None:
+        """Pass a signal on to every process that trains."""
+        if self._leader is not None:
             signal_trainers(self._leader, self._mark, number)
 
     def kill(self) -> None:
@@ -142,14 +171,8 @@ class _Signals:
 @contextmanager
 def _passing_signals_on(mark: str) -> Iterator[_Signals]:
     signals = _Signals(mark)
-    # One that is ignored stays ignored, also by the command: nohup does so with SIGHUP.
-    taken = [number for number in _PASSED_ON if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, signals.take) for number in taken}
-    try:
+    with signals_go_to(signals.take):
         yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _copy_size(terminal: int) -> None:

@@ -18,7 +18,17 @@ from recipe_engine.recipe.stages.steps import RankingRlStep, SampleStep
 Certainty = Literal["exact", "at most"]
 
 _DROP = frozenset(
-    {"thought_response", "prompts", "ranking_sft", "dedup", "no_leakage", "length", "language", "messages"}
+    {
+        "thought_response",
+        "prompts",
+        "prompt_completion",
+        "ranking_sft",
+        "dedup",
+        "no_leakage",
+        "length",
+        "language",
+        "messages",
+    }
 )
 """Steps that may leave rows out."""
 
@@ -66,7 +76,7 @@ class Counts:
             for one, _ in node.references
             if one.wants == "rows" and one.path[-1] in {key, "name"} and "eval_datasets" not in one.path
         ]
-        found += [self._external(name) for name in _named(node, key)]
+        found += [self._external(*entry) for entry in _named(node, key)]
         if not found or any(one is None for one in found):
             return None
         known = [one for one in found if one is not None]
@@ -87,14 +97,14 @@ class Counts:
             return Rows(min(node.loop.as_loop.slices[name].take, rows.number), rows.certainty)
         return rows
 
-    def _external(self, name: str) -> Rows | None:
+    def _external(self, name: str, split: str = "train", most: int | None = None) -> Rows | None:
         if not self.files and not name.startswith("builtin/"):
             return None
         try:
-            number = count(name)
+            number = count(name, split)
         except PipelineError:
             return None  # what is wrong with it is said elsewhere
-        return None if number is None else Rows(number)
+        return None if number is None else Rows(number if most is None else min(number, most))
 
     def _count(self, node: Node, split: str) -> Rows | None:
         stage = node.stage
@@ -139,16 +149,20 @@ def _selected(node: Node, stage: SelectStage, read: Rows, split: str) -> Rows:
     return Rows(number, "at most", prompts)
 
 
-def _named(node: Node, key: str) -> list[str]:
-    """Datasets from outside that a stage or its recipe names."""
+def _named(node: Node, key: str) -> list[tuple[str, str, int | None]]:
+    """Datasets from outside that a stage or its recipe names, each with its split and its ``max_samples``."""
     if node.recipe is not None:
         data = node.recipe.document.tree.get("data") or {}
         entries = data.get("datasets") or [] if isinstance(data, dict) else []
     else:
         own = node.tree.get(key)
-        if isinstance(own, str) and not own.startswith("$"):
-            return [own]
+        if isinstance(own, str):
+            return [] if own.startswith("$") else [(own, "train", None)]
         data = node.tree.get("data") or {}
         entries = node.tree.get("datasets") or (data.get("datasets") if isinstance(data, dict) else None) or []
-    names = [entry.get("name") for entry in entries if isinstance(entry, dict)]
-    return [name for name in names if isinstance(name, str) and not name.startswith("$")]
+    found = [one for one in entries if isinstance(one, dict) and isinstance(one.get("name"), str)]
+    return [
+        (one["name"], one.get("split", "train"), one.get("max_samples"))
+        for one in found
+        if not one["name"].startswith("$")
+    ]

@@ -21,7 +21,7 @@ from recipe_engine.pipeline.instances import Instance, Made, instances, source_o
 from recipe_engine.pipeline.manifest import Manifest, read_manifest
 from recipe_engine.pipeline.processes import Child, Processes
 from recipe_engine.pipeline.resolve import Work
-from recipe_engine.pipeline.slices import trimmed
+from recipe_engine.pipeline.slices import trim_as_they_stand, trimmed
 from recipe_engine.recipe.stages.gate import GateStage
 from recipe_engine.recipe.stages.train import TrainStage
 
@@ -120,6 +120,8 @@ def _tell(state: _State, error: PipelineError) -> None:
 
 def _planned(state: _State) -> list[Instance]:
     """The instances that are run, in order. Those before the first are taken as they stand."""
+    if state.limits.first is not None:
+        trim_as_they_stand(state.work)
     everything = list(instances(state.work.graph, state.work.iterations))
     keys = [one.key for one in everything]
     start = keys.index(state.limits.first) if state.limits.first else 0
@@ -196,7 +198,8 @@ def _start(state: _State, processes: Processes, instance: Instance, devices: lis
     if decision.act == "replace" and not state.limits.replace:
         raise _in_the_way(state, instance, decision.why, decision.changed)
     why = decision.why + "".join(f"\n    {line}" for line in decision.changed[:10])
-    state.say(f"{instance.key}: runs: {why}")
+    where = f" on GPU {', '.join(devices)}" if devices else ""
+    state.say(f"{instance.key}: runs{where}: {why}")
     _demand_models(state, instance)
     begun = begin(state.work, instance, decision)
     started = time.time()

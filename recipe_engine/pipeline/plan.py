@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from recipe_engine.algorithms import algorithm
 from recipe_engine.pipeline.counts import Counts, Rows
 from recipe_engine.pipeline.decide import Decision, decide
+from recipe_engine.pipeline.errors import PipelineError
 from recipe_engine.pipeline.graph import Node
 from recipe_engine.pipeline.instances import Instance, instances, waits_for
 from recipe_engine.pipeline.manifest import Manifest
 from recipe_engine.pipeline.resolve import Work, compile_train, loads_model
+from recipe_engine.pipeline.slices import trim_as_they_stand
 from recipe_engine.plan.steps import steps_of
 from recipe_engine.recipe.stages.evaluate import EvaluateStage
 from recipe_engine.recipe.stages.gate import GateStage
@@ -41,6 +44,8 @@ def plan_of(work: Work) -> Plan:
 def decisions(work: Work) -> Iterator[tuple[Instance, Decision | None]]:
     """What would be done with each instance; none for those whose inputs are not made yet."""
     manifests: dict[str, Manifest] = {}
+    with suppress(PipelineError):  # that they run out is said when it is run
+        trim_as_they_stand(work)
     for instance in instances(work.graph, work.iterations):
         needs = waits_for(work.graph, instance, work.iterations)
         if any(one.key not in manifests for one in needs):

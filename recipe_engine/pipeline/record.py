@@ -63,8 +63,11 @@ def begin_record(output_dir: Path, record: Record) -> None:
     _append(output_dir, {"event": "start", "time": round(time.time(), 3), "pid": os.getpid(), "gpus": record.gpus})
 
 
-def end_record(output_dir: Path, code: int) -> None:
-    """Note how it ended."""
+def end_record(output_dir: Path, code: int, keys: list[str]) -> None:
+    """Note how it ended, and which stages there were: a loop may have ended before its last iteration."""
+    record = read_record(output_dir)
+    if record is not None and record.keys != keys:
+        write_whole(output_dir / RECORD, record.model_copy(update={"keys": keys}).model_dump_json(indent=1) + "\n")
     _append(output_dir, {"event": "end", "time": round(time.time(), 3), "code": code})
 
 

@@ -9,9 +9,10 @@ from recipe_engine.data.errors import DataError
 from recipe_engine.pipeline.errors import PipelineError
 from recipe_engine.pipeline.graph import Node, Sliced
 from recipe_engine.pipeline.instances import Made, slice_source
-from recipe_engine.pipeline.manifest import Manifest
+from recipe_engine.pipeline.manifest import Manifest, read_manifest
 from recipe_engine.pipeline.resolve import Work
 from recipe_engine.recipe.data import DatasetEntry
+from recipe_engine.recipe.stages.loop import LoopStage
 
 
 def trimmed(work: Work, loop: Node, manifests: Mapping[str, Manifest]) -> int:
@@ -41,6 +42,20 @@ def trimmed(work: Work, loop: Node, manifests: Mapping[str, Manifest]) -> int:
             raise PipelineError("P205", message, hint if enough else "lower take, or write at_end: wrap")
         iterations = enough
     return iterations
+
+
+def trim_as_they_stand(work: Work) -> None:
+    """End loops where their slices run out, as far as the rows of these are complete."""
+    for loop in work.graph.nodes:
+        stage = loop.stage
+        if not isinstance(stage, LoopStage) or all(one.at_end != "stop" for one in stage.slices.values()):
+            continue
+        sources = (slice_source(work.graph, Sliced(loop, name), work.iterations) for name in stage.slices)
+        keys = {one.instance.key: one.instance for one in sources if isinstance(one, Made)}
+        found = {key: read_manifest(work.folder(instance)) for key, instance in keys.items()}
+        manifests = {key: manifest for key, manifest in found.items() if manifest is not None}
+        if len(manifests) == len(keys):
+            work.iterations[loop.id] = trimmed(work, loop, manifests)
 
 
 def count(name: str, split: str = "train") -> int | None:

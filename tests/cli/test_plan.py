@@ -47,13 +47,11 @@ def test_the_plan_says_what_runs_on_what() -> None:
     assert planned(SFT, "--num-gpus", "8").startswith("a: sft on 8 GPUs, 8 processes\n")
 
 
-def test_the_command_is_one_process_or_accelerates() -> None:
+def test_the_command_is_one_process_or_the_launcher_of_several() -> None:
     (command,) = section(planned(SFT), "command")
     assert command.split()[-3:] == ["-m", "recipe_engine.runtime", "models/a/run/compiled.json"]
-    assert "accelerate" not in command
     (command,) = section(planned(SFT, "--num-gpus", "2"), "command")
-    assert "-m accelerate.commands.launch" in command
-    assert "--num_processes 2" in command
+    assert command.split()[-3:] == ["-m", "recipe_engine.launch.ranks", "models/a/run/compiled.json"]
 
 
 def test_nothing_is_written() -> None:

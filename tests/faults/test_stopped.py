@@ -126,7 +126,7 @@ def test_sigkill_at_any_moment_costs_no_more_than_the_steps_since_the_newest_che
     file = recipe(tmp_path)
     run_to_end(file, "training.output_dir=models/whole")
     output = tmp_path / "models/run"
-    process = start(file)
+    process = start(file, "launch.restarts=0")
     wait_until(process, lambda: steps_logged(output) >= 3)
     time.sleep(moment)
     for worker in trainers_of(output):

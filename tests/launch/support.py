@@ -20,7 +20,7 @@ import os, sys
 from pathlib import Path
 from recipe_engine.launch.supervise import supervise
 log, grace, *command = sys.argv[1:]
-sys.exit(supervise(command, os.environ, Path(log) if log else None, grace=float(grace)))
+sys.exit(supervise(command, os.environ, Path(log) if log else None, grace=float(grace)).code)
 """
 
 # What a supervised Python is given beside its own lines: it tells its number, and can start others that do.

@@ -133,7 +133,8 @@ def test_a_worker_that_ends_early_without_an_error_is_no_success(run: CompiledRu
 def test_an_end_within_the_first_seconds_is_told(
     run: CompiledRun, start: type[Started], worker: str, code: int
 ) -> None:
-    started = start(run, worker)
+    once = run.model_copy(update={"launch": run.launch.model_copy(update={"restarts": 0})})
+    started = start(once, worker)
     assert watch_start(started.process, Path("metrics.jsonl")) == code
 
 

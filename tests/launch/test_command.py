@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.command import worker_command, worker_environment
@@ -19,47 +17,29 @@ def changed(run: CompiledRun, *, deepspeed: str | None = None, **fields: Any) ->
     return run.model_copy(update={"arguments": arguments, **fields})
 
 
-def after(command: list[str], option: str) -> str:
-    return command[command.index(option) + 1]
-
-
 def test_one_process_is_started_as_it_is(run: CompiledRun) -> None:
     assert worker_command(run) == [sys.executable, "-m", "recipe_engine.runtime", f"{run.run_dir}/compiled.json"]
 
 
-def test_several_are_started_by_accelerate_on_a_free_port(run: CompiledRun) -> None:
-    command = worker_command(changed(run, processes=4))
-    assert command[:3] == [sys.executable, "-m", "accelerate.commands.launch"]
-    assert "--multi_gpu" in command
-    assert (after(command, "--num_processes"), after(command, "--num_machines")) == ("4", "1")
-    assert after(command, "--main_process_port") == "0"
-    assert command[-3:] == ["-m", "recipe_engine.runtime", f"{run.run_dir}/compiled.json"]
-
-
-@pytest.mark.parametrize(("stage", "flag"), [(2, "false"), (3, "true"), ("x", "false"), (None, "false")])
-def test_deepspeed_is_started_by_accelerate_also_on_one_gpu(run: CompiledRun, stage: Any, flag: str) -> None:
-    Path("zero.json").write_text(json.dumps({"zero_optimization": {"stage": stage}}) if stage else "{}")
-    command = worker_command(changed(run, deepspeed="zero.json", gpus=1))
-    assert "--use_deepspeed" in command
-    assert "--multi_gpu" not in command
-    assert after(command, "--deepspeed_config_file") == "zero.json"
-    assert after(command, "--zero3_init_flag") == flag
-    # DeepSpeed's plugin refuses a precision that comes from accelerate's own file.
-    assert after(command, "--mixed_precision") == "no"
-
-
-def test_what_other_projects_told_accelerate_does_not_count(run: CompiledRun) -> None:
-    file = Path(after(worker_command(changed(run, processes=2)), "--config_file"))
-    settings = yaml.safe_load(file.read_text(encoding="utf-8"))
-    assert settings["distributed_type"] == "NO"
-    assert settings["use_cpu"] is False
-    assert "num_processes" not in settings
+def test_several_have_a_launcher_and_so_has_deepspeed_also_with_one(run: CompiledRun) -> None:
+    launcher = [sys.executable, "-m", "recipe_engine.launch.ranks", f"{run.run_dir}/compiled.json"]
+    assert worker_command(changed(run, processes=4)) == launcher
+    assert worker_command(changed(run, deepspeed="zero.json", gpus=1)) == launcher
 
 
 def test_what_a_surrounding_launcher_left_in_the_environment_is_left_out(
     run: CompiledRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE"):
+    for name in (
+        "RANK",
+        "LOCAL_RANK",
+        "NODE_RANK",
+        "WORLD_SIZE",
+        "MASTER_ADDR",
+        "MASTER_PORT",
+        "PMI_SIZE",
+        "OMPI_COMM_WORLD_SIZE",
+    ):
         monkeypatch.setenv(name, "2")
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
@@ -100,3 +80,14 @@ def test_a_file_in_the_current_folder_is_not_taken_for_a_library(run: CompiledRu
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_processes_of_one_machine_meet_on_the_loopback_interface(
+    run: CompiledRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gloo would take the address of the host's name, which may lead nowhere."""
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+    assert worker_environment(run)["GLOO_SOCKET_IFNAME"] == "lo"
+    assert "GLOO_SOCKET_IFNAME" not in worker_environment(changed(run, nodes=2, processes=2))
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "eth0")
+    assert worker_environment(run)["GLOO_SOCKET_IFNAME"] == "eth0"

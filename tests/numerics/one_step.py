@@ -134,7 +134,7 @@ def _completions(self: Any, prompt_ids: list[list[int]], *_: Any, **__: Any) -> 
 def _train_on_ranks(run: CompiledRun) -> None:
     file = Path(run.run_dir) / COMPILED
     file.write_text(run.model_dump_json(), encoding="utf-8")
-    command = ["tests.numerics.one_step" if part == "recipe_engine.runtime" else part for part in worker_command(run)]
+    command = [*worker_command(run), "tests.numerics.one_step"]
     environment = {**worker_environment(run), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -147,6 +147,37 @@ def step_labels(questions: Sequence[Question]) -> list[Row]:
     return rows
 
 
+def rankings(questions: Sequence[Question]) -> list[Row]:
+    """Translations of digits into digits, of which a bad one has lost some: annotated as TowerBlocks-MT-Ranking is.
+
+    A translation that has lost nothing scores 10; each lost digit, which stands as ``?``, costs 4. Made of the tasks
+    whose answers have all digits.
+    """
+    rng = random.Random("rankings")
+    rows: list[Row] = []
+    for question in questions:
+        if question.instruction not in {"Repeat", "Reverse"}:
+            continue
+        losses = rng.choices(range(3), k=2)
+        texts = [_with_losses(rng, question.input, lost) for lost in losses]
+        rows.append(
+            {
+                "src_text": question.input,
+                "src_lang": "en",
+                "trg_lang": "de",
+                "mt_texts": texts,
+                "scores": [10 - 4 * lost for lost in losses],
+                "analysis": f"A lost {losses[0]}, B lost {losses[1]}.",
+            }
+        )
+    return rows
+
+
+def _with_losses(rng: random.Random, digits: str, lost: int) -> str:
+    places = rng.sample(range(len(digits)), lost)
+    return "".join("?" if place in places else digit for place, digit in enumerate(digits))
+
+
 def prompt_only(questions: Sequence[Question]) -> list[Row]:
     """A prompt to be answered by the model, the right answer for the reward, and the task. Answers are one digit."""
     return [

@@ -161,7 +161,8 @@ def _select(columns: _Columns, node: Node, stage: SelectStage) -> Columns | None
     read = columns.named(stage.rows, node)
     if read is None:
         return None
-    for name in ("prompt_id", stage.reward_column):
+    grouped = ("prompt_id",) if stage.how in {"best_of_n", "best_worst", "difficulty"} else ()
+    for name in (*grouped, stage.reward_column):
         if name.partition(".")[0] not in read:
             path = (*node.path, "reward_column") if "reward_column" in node.tree and name != "prompt_id" else None
             _add(columns, path or (*node.path, "rows"), name, read, "choosing")

@@ -13,6 +13,7 @@ from recipe_engine.recipe.stages.steps import (
     LeakageStep,
     LengthStep,
     MessagesStep,
+    PromptCompletionStep,
     PromptsStep,
     RankingRlStep,
     RankingSftStep,
@@ -61,6 +62,10 @@ def after_step(step: Step, columns: Columns) -> Columns | None:
         if column is None or column not in columns:
             raise Missing(column or "prompt", "column" if step.column else None)
         return (*(name for name in columns if name != column), "prompt")
+    if isinstance(step, PromptCompletionStep):
+        _demand_named(columns, step.column, "column")
+        kept = [name for name in columns if name != step.column]
+        return tuple(dict.fromkeys([*kept, "prompt", "completion"]))
     if isinstance(step, RankingStep):
         for setting in (*_OF_A_RANKING, *(("analysis_column",) if isinstance(step, RankingSftStep) else ())):
             _demand_named(columns, getattr(step, setting), setting)

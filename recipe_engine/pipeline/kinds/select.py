@@ -6,6 +6,7 @@ few numbers a row, whatever the rows hold.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import shutil
@@ -28,6 +29,9 @@ from recipe_engine.recipe.stages.select import SelectStage
 
 _OF_A_COMPLETION = ("completion", "sample_idx", "finish_reason", "reward", "rewards", "completion_ids")
 """Columns that belong to one completion, not to its prompt."""
+
+_OF_GROUPS = frozenset({"best_of_n", "best_worst", "difficulty"})
+"""Ways that compare the completions of one prompt, and so have to know which they are."""
 
 Say = Callable[[str], None]
 
@@ -96,7 +100,7 @@ def _candidates(stage: SelectStage, folders: Iterable[Path]) -> Candidates:
         for offset, row in _lines(file):
             found.rows += 1
             reward = cell(row, stage.reward_column)
-            if "prompt_id" not in row:
+            if "prompt_id" not in row and stage.how in _OF_GROUPS:
                 hint = "it is made by a generate stage; rows of another origin need a column of that name"
                 raise DataError("D403", f"{file.name}: a row lacks the column `prompt_id`", setting="rows", hint=hint)
             if reward is None:
@@ -109,7 +113,7 @@ def _candidates(stage: SelectStage, folders: Iterable[Path]) -> Candidates:
             elif stage.max_chars is not None and _characters(row.get("completion")) > stage.max_chars:
                 found.dropped[f"longer than {stage.max_chars} characters"] += 1
             else:
-                group = found.groups.setdefault(str(row["prompt_id"]), [])
+                group = found.groups.setdefault(_prompt_id(row), [])
                 group.append(Candidate(file, offset, float(reward)))
     return found
 
@@ -209,6 +213,14 @@ def _with_reward(prompt: Any, template: str, reward: float) -> Any:
     return [{**turn, "content": text} if index == last else turn for index, turn in enumerate(prompt)]
 
 
+def _prompt_id(row: Row) -> str:
+    """What tells a prompt. Rows that no generate stage has made, without such a column, are by themselves."""
+    given = row.get("prompt_id")
+    if given is not None:
+        return str(given)
+    return hashlib.sha256(json.dumps(row, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
 def _of_prompt(row: Row) -> Row:
     return {name: value for name, value in row.items() if name not in _OF_A_COMPLETION}
 
@@ -242,7 +254,7 @@ def _write(compiled: CompiledStage, stage: SelectStage, chosen: Iterable[Row]) -
     try:
         with Splits(folder, scratch, shares, compiled.seed, shuffle=stage.shuffle) as splits:
             for row in chosen:
-                splits.write(row, partial(digest, {"text": str(row["prompt_id"])}, salt=str(compiled.seed)))
+                splits.write(row, partial(digest, {"text": _prompt_id(row)}, salt=str(compiled.seed)))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return splits.rows

@@ -12,6 +12,7 @@ MAKERS: dict[str, Callable[[Any, StepContext], Apply]] = {
     "messages": conversations.messages,
     "thought_response": conversations.thought_response,
     "prompts": conversations.prompts,
+    "prompt_completion": conversations.prompt_completion,
     "ranking_sft": ranking.ranking_sft,
     "ranking_rl": ranking.ranking_rl,
     "from_verl": verl.from_verl,

@@ -11,7 +11,7 @@ from recipe_engine.data.rows import converter_for
 from recipe_engine.data.thinking import ThoughtError, marks, render
 from recipe_engine.pipeline.prepare.step import Apply, DroppedRow, StepContext
 from recipe_engine.recipe.data import DataBlock, DatasetEntry
-from recipe_engine.recipe.stages.steps import MessagesStep, PromptsStep, ThoughtResponseStep
+from recipe_engine.recipe.stages.steps import MessagesStep, PromptCompletionStep, PromptsStep, ThoughtResponseStep
 
 _PROMPT_COLUMNS = ("prompt", "messages", "conversation", "conversations", "instruction")
 
@@ -90,6 +90,21 @@ def thought_response(settings: ThoughtResponseStep, context: StepContext) -> App
                 raise DroppedRow("a thought that cannot be told from its answer") from error
         kept: Row = {name: row[name] for name in ("id", "source") if name in row}
         return [{**kept, "messages": [*question, {"role": "assistant", "content": answer}]}]
+
+    return apply
+
+
+def prompt_completion(settings: PromptCompletionStep, context: StepContext) -> Apply:
+    """The answer of a conversation, and what it answers."""
+
+    def apply(row: Row, number: int) -> list[Row]:
+        turns = with_system_column(messages_of(row.get(settings.column), settings.column), row)
+        if turns[-1]["role"] != "assistant":
+            raise DroppedRow("no answer")
+        if len(turns) == 1:
+            raise DroppedRow("no question")
+        kept = {name: cell for name, cell in row.items() if name != settings.column}
+        return [{**kept, "prompt": turns[:-1], "completion": turns[-1:]}]
 
     return apply
 

@@ -55,6 +55,15 @@ class PromptsStep(Step):
     """System message that is put first, where the conversation has none."""
 
 
+class PromptCompletionStep(Step):
+    """A conversation parted: ``completion`` is its last message, of the assistant, and ``prompt`` what is before it."""
+
+    do: Literal["prompt_completion"]
+    """Part conversations."""
+    column: Column = "messages"
+    """Column of the conversation, which is left out of the row."""
+
+
 class RankingStep(Step):
     """What GRRM's two kinds of rows share: a source text, translations of it, and their true scores."""
 
@@ -204,6 +213,7 @@ STEPS: dict[str, type[Step]] = {
     "messages": MessagesStep,
     "thought_response": ThoughtResponseStep,
     "prompts": PromptsStep,
+    "prompt_completion": PromptCompletionStep,
     "ranking_sft": RankingSftStep,
     "ranking_rl": RankingRlStep,
     "from_verl": FromVerlStep,

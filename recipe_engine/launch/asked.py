@@ -1,0 +1,68 @@
+"""Signals that ask this process to end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+class AskedToEnd(Exception):
+    """A signal came while nothing ran that it could be passed on to."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"signal {number}")
+        self.number = number
+
+
+class Asked:
+    """Whether a signal has come; within ``raises`` it ends a wait at once."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._raises = False
+
+    def take(self, number: int, _: FrameType | None) -> None:
+        """A signal has come."""
+        self.number = self.number or number
+        if self._raises:
+            self._raises = False
+            raise AskedToEnd(self.number)
+
+    @contextmanager
+    def raises(self) -> Iterator[None]:
+        """Raises ``AskedToEnd`` as soon as a signal comes, or has come before."""
+        self._raises = True
+        try:
+            if self.number:
+                raise AskedToEnd(self.number)
+            yield
+        finally:
+            self._raises = False
+
+
+@contextmanager
+def noted() -> Iterator[Asked]:
+    """Take note of signals, which do nothing else meanwhile."""
+    asked = Asked()
+    with signals_go_to(asked.take):
+        yield asked
+
+
+@contextmanager
+def signals_go_to(take: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Have ``take`` called for signals that ask for the end; whoever had them before has them again afterwards.
+
+    One that is ignored stays ignored, also by commands that are started: nohup does so with SIGHUP. Not SIGINT, which a
+    shell without job control has its background jobs ignore.
+    """
+    taken = [number for number in _ASKING if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, take) for number in taken}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
