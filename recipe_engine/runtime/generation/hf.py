@@ -75,7 +75,7 @@ class HfGeneration:
             answers.update(zip(places, made, strict=True))
         return [answers[place] for place in range(len(requests))]
 
-    def totals(self) -> dict[str, float]:
+    def totals(self, ledger: Path) -> dict[str, float]:
         """Tokens of prompts and of completions."""
         counted, self._counted = self._counted, {}
         return counted

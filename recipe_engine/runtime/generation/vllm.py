@@ -82,7 +82,7 @@ class VllmGeneration:
                 answers[place] = self._answer(output)
         return [answers[place] for place in range(len(requests))]
 
-    def totals(self) -> dict[str, float]:
+    def totals(self, ledger: Path) -> dict[str, float]:
         """Tokens of prompts and of completions."""
         counted, self._counted = self._counted, {}
         return counted
