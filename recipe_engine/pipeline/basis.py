@@ -136,6 +136,9 @@ def external_names(work: Work, instance: Instance) -> Iterator[str]:
     template = getattr(node.stage, "chat_template", None)
     if template is not None and template != "chatml":
         yield os.path.join(folder, os.path.expanduser(template))
+    for task in getattr(node.stage, "tasks", []):
+        if task.endswith((".yaml", ".yml")):
+            yield os.path.join(folder, task)
 
 
 def _named(tree: Any, path: Place = ()) -> Iterator[str]:

@@ -19,7 +19,7 @@ from recipe_engine.pipeline.resolve import preview
 from recipe_engine.pipeline.training import recipe_of, with_tree
 from recipe_engine.recipe.root import Recipe
 from recipe_engine.recipe.stages.train import TrainStage
-from recipe_engine.source import load
+from recipe_engine.source import Document, load
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ def check_pipeline(
     found = mask_secrets(found, texts)
     if document is None:
         return CheckedPipeline(os.fspath(file), None, None, in_order(found), texts)
+    return check_document(document, found, gpus)
+
+
+def check_document(document: Document, found: Sequence[Diagnostic], gpus: int | None = None) -> CheckedPipeline:
+    """Check a pipeline that has been read; ``found`` is what reading found."""
     report = Report(document, list(found))
     report_secrets(report)
     pipeline = read_pipeline(report)
@@ -46,10 +51,10 @@ def check_pipeline(
         graph = nodes_of(pipeline, document)
         _check(graph, report, gpus)
     kept = without_allowed(report.diagnostics, document.texts)
-    if graph is not None and document.file in texts:
-        kept.extend(unused_allowances(report.diagnostics, document.file, texts[document.file]))
+    if graph is not None and document.file in document.texts:
+        kept.extend(unused_allowances(report.diagnostics, document.file, document.texts[document.file]))
     return CheckedPipeline(
-        os.fspath(file), document, None, in_order(kept), document.texts, None if report.has_errors else graph
+        document.file, document, None, in_order(kept), document.texts, None if report.has_errors else graph
     )
 
 

@@ -52,7 +52,7 @@ def _packages(node: Node) -> Iterator[tuple[str, str]]:
     if any(reward.type == "math" for reward in getattr(node.stage, "rewards", [])):
         yield "math_verify", "train"
     if getattr(node.stage, "tasks", []):
-        yield "lm_eval", "eval"
+        yield "lm_eval", "lm-eval"
 
 
 def _demand_permissions(work: Work, instance: Instance) -> None:
@@ -65,6 +65,10 @@ def _demand_permissions(work: Work, instance: Instance) -> None:
             raise LaunchError("T508", message, "read it at the pinned revision, then add --trust-remote-code")
     if work.allow_reward_code:
         return
+    own = [task for task in getattr(instance.node.stage, "tasks", []) if task.endswith((".yaml", ".yml"))]
+    if own:
+        message = f"{instance.node.id} would run what a task of yours names, which may be Python code: {own[0]}"
+        raise LaunchError("T507", message, "read it, then add --allow-reward-code")
     for reward in rewards:
         if isinstance(reward, FunctionReward):
             message = f"{instance.node.id} would run Python code of yours: {reward.path}"
@@ -75,10 +79,11 @@ def _demand_permissions(work: Work, instance: Instance) -> None:
 
 
 def _demand_keys(node: Node) -> None:
-    engine = getattr(node.stage, "engine", None)
-    if isinstance(engine, HttpEngine) and engine.api_key_env and not os.environ.get(engine.api_key_env):
-        message = f"{node.id}: the environment variable {engine.api_key_env}, which holds the service's key, is not set"
-        raise PipelineError("P207", message, f"set it: export {engine.api_key_env}=...")
+    for holder in [getattr(node.stage, "engine", None), *getattr(node.stage, "rewards", [])]:
+        variable = getattr(holder, "api_key_env", None)
+        if variable and not os.environ.get(variable, "").strip():
+            message = f"{node.id}: the environment variable {variable}, which holds a service's key, is not set"
+            raise PipelineError("P207", message, f"set it: export {variable}=...")
 
 
 def _demand_inputs(work: Work, instance: Instance) -> None:

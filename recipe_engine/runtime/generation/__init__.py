@@ -8,8 +8,8 @@ from recipe_engine.recipe.stages.generate import GenerateStage, HfEngine, HttpEn
 from recipe_engine.runtime.generation.requests import Engine, Say
 
 
-def engine_for(compiled: CompiledStage, stage: GenerateStage, say: Say) -> Engine:
-    """The engine of a stage, with its model loaded.
+def engine_for(compiled: CompiledStage, stage: GenerateStage, say: Say, spent: float = 0.0) -> Engine:
+    """The engine of a stage, with its model loaded. ``spent`` is what a service has cost it before.
 
     Raises:
         RunError: it cannot be used here.
@@ -18,7 +18,7 @@ def engine_for(compiled: CompiledStage, stage: GenerateStage, say: Say) -> Engin
     if isinstance(stage.engine, HttpEngine):
         from recipe_engine.runtime.generation.http import HttpClient
 
-        return HttpClient(stage.engine, stage, compiled.thinking, say)
+        return HttpClient(stage.engine, stage, compiled.thinking, say, spent)
     from recipe_engine.runtime.generation import hf, vllm
     from recipe_engine.runtime.generation.prompts import Prompts
 

@@ -75,10 +75,14 @@ class HfGeneration:
             answers.update(zip(places, made, strict=True))
         return [answers[place] for place in range(len(requests))]
 
-    def totals(self) -> dict[str, float]:
+    def totals(self, ledger: Path) -> dict[str, float]:
         """Tokens of prompts and of completions."""
         counted, self._counted = self._counted, {}
         return counted
+
+    def close(self) -> None:
+        """Let the model go."""
+        del self.model
 
     @torch.inference_mode()
     def _batch(self, rows: list[list[int]], seeds: list[int]) -> list[Answer]:

@@ -11,14 +11,13 @@ from typing import Any
 
 import httpx
 
-from recipe_engine.data.cells import Prompt, as_messages
-from recipe_engine.data.messages import THOUGHTS
 from recipe_engine.recipe.stages.generate import GenerateStage, HttpEngine
 from recipe_engine.recipe.thinking import ThinkingBlock
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.generation.ledger import Key, Ledger, entries
+from recipe_engine.runtime.generation.chat import answer_of, bill_of, choices_in, key_of, messages_for, usage_in
+from recipe_engine.runtime.generation.ledger import Ledger
 from recipe_engine.runtime.generation.pace import Budget, BudgetError, Pace, StopAskingError
-from recipe_engine.runtime.generation.requests import Answer, Completion, Refused, Request, Say
+from recipe_engine.runtime.generation.requests import Answer, Refused, Request, Say
 from recipe_engine.runtime.posting import TRY_AGAIN, Posting, asked_to_wait
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
@@ -36,7 +35,7 @@ class HttpClient:
     def __init__(
         self, settings: HttpEngine, stage: GenerateStage, thinking: ThinkingBlock | None, say: Say, spent: float = 0.0
     ) -> None:
-        """Read the key.
+        """Read the key. ``spent`` is what earlier starts of the stage have cost.
 
         Raises:
             RunError: it is not there.
@@ -53,10 +52,6 @@ class HttpClient:
         self._budget = Budget(settings, spent)
         self._counted: dict[str, float] = {}
         self._told: set[str] = set()
-
-    def spend(self, spent: float) -> None:
-        """Say what earlier starts of the stage have cost."""
-        self._budget.spent = spent
 
     def complete(self, requests: Sequence[Request], ledger: Path) -> list[Answer]:
         """An answer for each request, in order, so many at once as the settings say.
@@ -77,10 +72,14 @@ class HttpClient:
             kept.close()
         return [answer_of(kept.known[key_of(request)]) for request in requests]
 
-    def totals(self) -> dict[str, float]:
-        """What retries and waits there were since it was last asked; costs are counted from the kept answers."""
+    def totals(self, ledger: Path) -> dict[str, float]:
+        """How often it tried again since it was last asked, and what the kept answers have cost."""
         counted, self._counted = self._counted, {}
-        return counted
+        return {**counted, **bill_of(ledger)}
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._posting.client.close()
 
     def _ask_all(self, jobs: list[list[Request]], kept: Ledger) -> None:
         if not jobs:
@@ -108,7 +107,15 @@ class HttpClient:
             one.cancel()
 
     def _job(self, job: list[Request], kept: Ledger) -> None:
-        """Ask for the samples of one prompt, with one request, and those that are lacking with further ones."""
+        """Ask for the samples of one prompt. An error of it lets no other job begin."""
+        try:
+            self._whole_job(job, kept)
+        except BaseException:
+            self._pace.stop()
+            raise
+
+    def _whole_job(self, job: list[Request], kept: Ledger) -> None:
+        """Ask with one request, and for the samples that it does not give with further ones."""
         choices = self._asked(job, kept)
         lacking = job[choices:]
         if lacking and len(job) > 1:
@@ -129,8 +136,8 @@ class HttpClient:
                 for request in job:
                     kept.add(key_of(request), {"refused": answer.reason})
                 return len(job)
-            found = _choices(answer)[: len(job)]
-            usage = _usage(answer)
+            found = choices_in(answer)[: len(job)]
+            usage = usage_in(answer)
             cost = most if usage is None else self._budget.dollars(*usage)
             for place, (request, choice) in enumerate(zip(job, found, strict=False)):
                 shared = self._bill(usage, cost, first=place == 0, alone=len(job) == 1)
@@ -167,7 +174,7 @@ class HttpClient:
                 if answer.is_success:
                     try:
                         said = answer.json()
-                        _choices(said)
+                        choices_in(said)
                         return said
                     except ValueError:
                         problem = f"the answer is no chat completion: {answer.text[:200]!r}"
@@ -216,69 +223,3 @@ class HttpClient:
         if topic not in self._told:
             self._told.add(topic)
             self.say(self._posting.safe(message))
-
-
-def key_of(request: Request) -> Key:
-    """What an answer is kept by."""
-    return (request.prompt_id, request.sample_idx, request.attempt)
-
-
-def messages_for(prompt: Prompt, thinking: ThinkingBlock | None) -> list[dict[str, Any]]:
-    """What a service is sent: the prompt, begun with the instruction of the ``thinking`` block."""
-    messages = [dict(message) for message in as_messages(prompt, "user")]
-    instruction = None if thinking is None else thinking.instruction
-    if instruction is None:
-        return messages
-    if messages[0]["role"] == "system":
-        return [{**messages[0], "content": f"{instruction}\n\n{messages[0]['content']}"}, *messages[1:]]
-    return [{"role": "system", "content": instruction}, *messages]
-
-
-def answer_of(entry: dict[str, Any]) -> Answer:
-    """A kept answer as engines give it."""
-    if "refused" in entry:
-        return Refused(entry["refused"])
-    return Completion(entry["text"], entry["finish_reason"], entry["tokens"], entry.get("thought"))
-
-
-def bill_of(ledger: Path) -> dict[str, float]:
-    """What the answers in a file have cost, in requests, tokens and dollars."""
-    counted: dict[str, float] = {}
-    for entry in entries(ledger):
-        for name in ("requests", "input_tokens", "output_tokens", "dollars", "without_usage"):
-            if name in entry:
-                counted[name] = counted.get(name, 0) + entry[name]
-    return counted
-
-
-def _choices(answer: Any) -> list[dict[str, Any]]:
-    """The completions of an answer.
-
-    Raises:
-        ValueError: it is no chat completion.
-    """
-    try:
-        found = []
-        for choice in answer["choices"]:
-            message = choice["message"]
-            thought = next((message[name] for name in THOUGHTS if isinstance(message.get(name), str)), None)
-            text = message.get("content")
-            if text is None and (thought is not None or choice.get("finish_reason") == "length"):
-                text = ""  # cut inside its thought
-            if not isinstance(text, str):
-                raise ValueError("a choice without text")
-            entry = {"text": text, "finish_reason": str(choice.get("finish_reason") or "stop")}
-            found.append(entry if thought is None else {**entry, "thought": thought})
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ValueError("no chat completion") from error
-    if not found:
-        raise ValueError("no choices")
-    return found
-
-
-def _usage(answer: Any) -> tuple[int, int] | None:
-    usage = answer.get("usage")
-    try:
-        return int(usage["prompt_tokens"]), int(usage["completion_tokens"])
-    except (KeyError, TypeError, ValueError):
-        return None

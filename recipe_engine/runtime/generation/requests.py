@@ -63,8 +63,11 @@ class Engine(Protocol):
             RunError: it cannot go on.
         """
 
-    def totals(self) -> dict[str, float]:
-        """What it has counted since it was last asked, such as tokens."""
+    def totals(self, ledger: Path) -> dict[str, float]:
+        """What it has counted since it was last asked, such as tokens, and what the answers of a ledger have cost."""
+
+    def close(self) -> None:
+        """Give back what it holds, such as connections."""
 
 
 def seed_of(seed: int, prompt_id: str, sample_idx: int, attempt: int) -> int:

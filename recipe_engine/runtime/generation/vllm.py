@@ -82,10 +82,14 @@ class VllmGeneration:
                 answers[place] = self._answer(output)
         return [answers[place] for place in range(len(requests))]
 
-    def totals(self) -> dict[str, float]:
+    def totals(self, ledger: Path) -> dict[str, float]:
         """Tokens of prompts and of completions."""
         counted, self._counted = self._counted, {}
         return counted
+
+    def close(self) -> None:
+        """Let the model go."""
+        del self.engine
 
     def _parameters(self, seed: int) -> Any:
         sampling = self.sampling

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from recipe_engine.runtime.generation.http import bill_of
+from recipe_engine.runtime.generation.chat import bill_of
 
 
 def spent_so_far(folder: Path) -> float:

@@ -42,9 +42,10 @@ def evaluate(compiled: CompiledStage, stage: EvaluateStage, folder: Path, say: S
             one = carry_out(compiled, work, folder, say, processes, name=name, apart=compiled.gpus > 0)
             gc.collect()
             counts.dropped.update({f"{name}/{reason}": count for reason, count in (+one.dropped).items()})
+            if name == next(iter(made)):  # the prompts; of likelihoods alone, the held-out rows
+                counts.rows_in = max(counts.rows_in, one.rows_in)
             if not name.endswith("-nll"):
                 splits[role] = one.rows_out
-                counts.rows_in = max(counts.rows_in, one.rows_in)
         tasks = task_results(compiled, stage, model, folder / "work" / f"{role}-tasks.json", say) if stage.tasks else {}
         rows = list(read_shards(made[_last(stage, role)].rows_folder)) if asks(stage) else []
         likelihoods = made.get(f"{role}-nll")

@@ -104,8 +104,9 @@ def _differences(axis: Any, summary: Mapping[str, Any], rows: Mapping[str, Seque
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_yticks(range(len(shown)), [name for name, _ in shown], fontsize=8)
     left = len(found) - len(shown)
-    title = f"candidate less base, {summary['confidence']:.0%} interval"
-    axis.set_title(f"{title} ({left} more in the summary)" if left > 0 else title, fontsize=10)
+    axis.set_title(f"candidate less base, {summary['confidence']:.0%} interval")
+    if left > 0:
+        axis.set_xlabel(f"{left} more are in the summary")
 
 
 def _numbers(axis: Any, summary: Mapping[str, Any], rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
@@ -119,5 +120,6 @@ def _numbers(axis: Any, summary: Mapping[str, Any], rows: Mapping[str, Sequence[
         }.items()
     }
     bars = axis.barh(list(values), list(values.values()), color=COLORS["candidate"])
-    axis.bar_label(bars, fmt="%.3f")
+    axis.bar_label(bars, fmt="%.3f", padding=3)
+    axis.margins(x=0.15)
     axis.set_title("mean negative log-likelihood and tasks")

@@ -14,7 +14,8 @@ from recipe_engine.recipe.stages.generate import GenerateStage, HttpEngine
 from recipe_engine.recipe.thinking import ThinkingBlock
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.generation import engine_for
-from recipe_engine.runtime.generation.requests import Answer, Completion, Engine, Refused, Request, Say, seed_of
+from recipe_engine.runtime.generation.requests import Answer, Completion, Refused, Request, Say, seed_of
+from recipe_engine.runtime.stages.costs import spent_so_far
 from recipe_engine.runtime.stages.prompts_in import data_of, prompt_rows
 from recipe_engine.runtime.stages.work import Counts, Maker, Row, Work
 
@@ -83,11 +84,8 @@ class Generation(Maker):
         self.compiled = compiled
         self.stage = stage
         self.thinking = compiled.thinking
-        self.engine: Engine = engine_for(compiled, stage, say)
-        if isinstance(stage.engine, HttpEngine):
-            from recipe_engine.runtime.stages.costs import spent_so_far
-
-            self.engine.spend(spent_so_far(folder))  # type: ignore[attr-defined]
+        spent = spent_so_far(folder) if isinstance(stage.engine, HttpEngine) else 0.0
+        self.engine = engine_for(compiled, stage, say, spent)
 
     def rows(self, rows: list[Row], counts: Counts, kept: Path) -> Iterable[Row]:
         """The rows of all samples, those of a prompt together; what is dropped is counted."""
@@ -103,11 +101,11 @@ class Generation(Maker):
 
     def finish(self, counts: Counts, kept: Path) -> None:
         """Count tokens, and what they cost."""
-        counts.add(Counts(totals=self.engine.totals()))
-        if isinstance(self.stage.engine, HttpEngine):
-            from recipe_engine.runtime.generation.http import bill_of
+        counts.add(Counts(totals=self.engine.totals(kept)))
 
-            counts.add(Counts(totals=bill_of(kept)))
+    def close(self) -> None:
+        """Let the engine go."""
+        self.engine.close()
 
     def _answers(self, asked: list[tuple[Row, int]], kept: Path, counts: Counts) -> list[Answer]:
         """An answer for each sample; malformed ones are drawn again where well-formed ones are wanted."""

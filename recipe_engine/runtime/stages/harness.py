@@ -50,9 +50,12 @@ def _evaluated(compiled: CompiledStage, stage: EvaluateStage, model: str, say: S
     manager_class: Any = import_module("lm_eval.tasks").TaskManager
     own = [Path(compiled.recipe_folder, task) for task in stage.tasks if task.endswith((".yaml", ".yml"))]
     names = [
-        _name_in(Path(compiled.recipe_folder, task)) if task.endswith((".yaml", ".yml")) else task
+        task_name(Path(compiled.recipe_folder, task)) if task.endswith((".yaml", ".yml")) else task
         for task in stage.tasks
     ]
+    if own and not compiled.allow_reward_code:
+        message = f"tasks: {own[0].name} may name Python code, which the evaluation would run"
+        raise RunError(message, "read it, then start with --allow-reward-code")
     manager = manager_class(include_path=sorted({str(path.parent) for path in own}) or None)
     unknown = [name for name in names if name not in manager.all_tasks]
     if unknown:
@@ -89,7 +92,7 @@ def _evaluated(compiled: CompiledStage, stage: EvaluateStage, model: str, say: S
     return results
 
 
-def _name_in(file: Path) -> str:
+def task_name(file: Path) -> str:
     """The name of a task in a file of the user's."""
     import yaml
 

@@ -16,7 +16,8 @@ from recipe_engine.data.errors import DataError, RowError
 from recipe_engine.data.location import locate
 from recipe_engine.data.messages import is_conversation
 from recipe_engine.data.thinking import begins_thought
-from recipe_engine.recipe.rewards import LengthReward, OverlongReward, Reward
+from recipe_engine.recipe.rewards import FunctionReward, LengthReward, OverlongReward, Reward
+from recipe_engine.recipe.rewards.calling import parameters_in
 from recipe_engine.recipe.stages.score import ScoreStage
 from recipe_engine.recipe.thinking import ThinkingBlock
 from recipe_engine.runtime.errors import RunError
@@ -109,7 +110,7 @@ class Scoring(Maker):
         self.thinking = compiled.thinking
         self.folder = folder
         self.rewards = applied_rewards(context_of(compiled, stage.rewards), say)
-        self.needs_ids = any(_reads_ids(reward) for reward in stage.rewards)
+        self.needs_ids = any(_reads_ids(reward, compiled.recipe_folder) for reward in stage.rewards)
         self._tokenizers: dict[str, PreTrainedTokenizerBase] = {}
 
     def rows(self, rows: list[Row], counts: Counts, kept: Path) -> Iterable[Row]:
@@ -187,9 +188,12 @@ class Scoring(Maker):
         return self._tokenizers[name]
 
 
-def _reads_ids(reward: Reward) -> bool:
+def _reads_ids(reward: Reward, folder: str) -> bool:
     if isinstance(reward, LengthReward):
         return reward.unit == "tokens"
+    if isinstance(reward, FunctionReward):
+        parameters = parameters_in(Path(folder, reward.path), reward.name)
+        return parameters is not None and "completion_ids" in parameters.names
     return isinstance(reward, OverlongReward)
 
 

@@ -15,10 +15,11 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recipe_engine.data.errors import DataError
 from recipe_engine.data.shards import as_line, remove_unfinished, shard_path, whole_shards, write_shard, write_whole
 from recipe_engine.runtime.generation.requests import Say
 
@@ -44,6 +45,11 @@ class Counts:
         for name, number in other.totals.items():
             self.totals[name] = self.totals.get(name, 0) + number
 
+    def as_data(self) -> dict[str, Any]:
+        """The counts as plain data."""
+        dropped = dict(+self.dropped)
+        return {"rows_in": self.rows_in, "rows_out": self.rows_out, "dropped": dropped, "totals": self.totals}
+
 
 class Maker:
     """What makes the rows of a shard. One is made in each process, with its models."""
@@ -54,6 +60,9 @@ class Maker:
 
     def finish(self, counts: Counts, kept: Path) -> None:
         """Add to the counts what is known once all rows are made."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +124,29 @@ def _some(rows: Iterator[Row], most: int, digest: Any) -> Iterator[Row]:
         row = next(rows, None)
         if row is None:
             return
-        digest.update(as_line(row).encode("utf-8", "backslashreplace"))
+        row, line = _plain(row)
+        digest.update(line.encode("utf-8", "backslashreplace"))
         yield row
+
+
+def _plain(row: Row) -> tuple[Row, str]:
+    """A row as JSON holds it, and its line. What JSON has no form for, such as a date, becomes text.
+
+    Raises:
+        DataError: it holds a number that JSON has not.
+    """
+    try:
+        try:
+            return row, as_line(row)
+        except TypeError:
+            row = json.loads(json.dumps(row, default=str))
+            return row, as_line(row)
+    except ValueError as error:
+        names = ", ".join(name for name, value in row.items() if value != value) or "one of its columns"
+        message = f"a row holds a number that is none (NaN or infinity) in {names}, which rows of stages cannot hold"
+        raise DataError(
+            "D405", message, hint="mend it, or leave the column out: data.datasets[0].dataset_columns"
+        ) from error
 
 
 def _again(first: Row, rest: Iterator[Row]) -> Iterator[Row]:
@@ -134,13 +164,17 @@ def make_rows(work: Work, say: Say) -> None:
     """Make every shard that is not whole and that no other process is making."""
     keys = _keys(work)
     maker: Maker | None = None
-    for number in unfinished(work):
-        with _claimed(work, number) as mine:
-            if not mine or shard_path(work.rows_folder, number).exists():
-                continue
-            maker = work.maker(say) if maker is None else maker
-            _make_shard(work, maker, number, keys[number])
-            say(f"{work.name}: shard {number + 1} of {len(keys)}")
+    try:
+        for number in unfinished(work):
+            with _claimed(work, number) as mine:
+                if not mine or shard_path(work.rows_folder, number).exists():
+                    continue
+                maker = work.maker(say) if maker is None else maker
+                _make_shard(work, maker, number, keys[number])
+                say(f"{work.name}: shard {number + 1} of {len(keys)}")
+    finally:
+        if maker is not None:
+            maker.close()
 
 
 def _make_shard(work: Work, maker: Maker, number: int, key: str) -> None:
@@ -151,7 +185,7 @@ def _make_shard(work: Work, maker: Maker, number: int, key: str) -> None:
     maker.finish(counts, kept)
     counts.rows_out = len(made)
     # The counts first: rows without them would be made again.
-    write_whole(work.counts_file(number), json.dumps({"key": key, **asdict(counts)}))
+    write_whole(work.counts_file(number), json.dumps({"key": key, **counts.as_data()}))
     write_shard(work.rows_folder, number, made)
     kept.unlink(missing_ok=True)
 
