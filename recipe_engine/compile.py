@@ -11,12 +11,14 @@ from recipe_engine import __version__
 from recipe_engine.algorithms import algorithm
 from recipe_engine.algorithms.base import Algorithm
 from recipe_engine.algorithms.grpo import rewards_of
-from recipe_engine.compiled import CompiledRun
+from recipe_engine.compiled import CompiledRun, Planned
 from recipe_engine.data.location import locate
 from recipe_engine.parallel.deepspeed import deepspeed_config
+from recipe_engine.parallel.disk import saved_of
 from recipe_engine.parallel.fsdp import fsdp_config
 from recipe_engine.parallel.strategy import Choice, choose
 from recipe_engine.recipe.data import DataBlock, DatasetEntry
+from recipe_engine.recipe.launch import LaunchBlock, Strategy
 from recipe_engine.recipe.model import ModelBlock
 from recipe_engine.recipe.rewards import PrmReward, Reward, RewardModelReward
 from recipe_engine.recipe.root import Recipe
@@ -33,7 +35,13 @@ class Compilation:
 
     run: CompiledRun
     origins: dict[str, str]
-    strategy_why: str
+    choice: Choice
+    """The strategy, why it was taken, and what it holds in memory."""
+
+    @property
+    def strategy_why(self) -> str:
+        """The reason for the strategy, as a sentence's end."""
+        return self.choice.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +64,10 @@ def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Comp
     nodes = recipe.launch.nodes if options.nodes is None else options.nodes
     processes = nodes * (recipe.launch.cpu_processes if options.gpus == 0 else options.gpus)
     choice = choose(recipe, options.gpus, processes)
+    offloaded = {"offload_optimizer": choice.offload_optimizer, "offload_parameters": choice.offload_parameters}
+    launch = recipe.launch.model_copy(update=offloaded)
     rewards = rewards_of(recipe) if chosen.reward_driven else ()
-    arguments, origins = _arguments(recipe, document, chosen, rewards, options.gpus, processes, choice)
+    arguments, origins = _arguments(recipe, document, chosen, rewards, options.gpus, processes, choice.strategy, launch)
     arguments |= {"output_dir": output_dir, "run_name": run_name}
     origins |= {
         "output_dir": _origin(document, "training", "output_dir") or "engine: models/<run name>",
@@ -75,7 +85,8 @@ def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Comp
         processes=processes,
         nodes=nodes,
         strategy=choice.strategy,
-        launch=recipe.launch,
+        planned=_planned(choice, processes, save_only_model=bool(arguments.get("save_only_model"))),
+        launch=launch,
         model=_absolute_model(recipe),
         data=_absolute_data(recipe),
         rewards=[_absolute_reward(reward) for reward in rewards],
@@ -92,7 +103,20 @@ def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Comp
         allow_reward_code=options.allow_reward_code,
         allow_remote_code=options.allow_remote_code,
     )
-    return Compilation(run, origins, choice.why)
+    return Compilation(run, origins, choice)
+
+
+def _planned(choice: Choice, processes: int, *, save_only_model: bool) -> Planned:
+    """What the run is expected to take."""
+    if choice.work is None:
+        return Planned()
+    saved, memory = saved_of(choice.work, choice.placement(processes)), choice.memory
+    return Planned(
+        gpu=None if memory is None else round(memory.device),
+        host=None if memory is None else round(memory.host),
+        model=round(saved.model),
+        checkpoint=round(saved.model + (0 if save_only_model else saved.state)),
+    )
 
 
 def run_name_of(recipe: Recipe, file: str) -> str:
@@ -116,7 +140,8 @@ def _arguments(
     rewards: tuple[Reward, ...],
     gpus: int,
     processes: int,
-    choice: Choice,
+    strategy: Strategy,
+    launch: LaunchBlock,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The trainer's arguments and the origin of each. Later sources win over earlier ones."""
     catalogue = trl_arguments(chosen.config)
@@ -154,6 +179,9 @@ def _arguments(
         )
     if rewards:
         put("reward_weights", [reward.weight for reward in rewards], "engine: the weights of rewards")
+    if launch.mixed_precision is not None:
+        for name in ("bf16", "fp16"):
+            put(name, launch.mixed_precision == name, _place(document, "launch", "mixed_precision"))
     if arguments.get("bf16") is None:
         put("bf16", not arguments.get("fp16", False), "default of TRL: on unless fp16 is")
     if "logging_nan_inf_filter" not in arguments:
@@ -165,11 +193,11 @@ def _arguments(
     if recipe.training.deepspeed_config:
         path = _absolute(recipe.training.deepspeed_config)
         put("deepspeed", path, _place(document, "training", "deepspeed_config"))
-    elif choice.strategy.startswith("zero"):
-        put("deepspeed", deepspeed_config(choice.strategy, recipe.launch), f"engine: strategy {choice.strategy}")
-    elif choice.strategy == "fsdp2":
+    elif strategy.startswith("zero"):
+        put("deepspeed", deepspeed_config(strategy, launch), f"engine: strategy {strategy}")
+    elif strategy == "fsdp2":
         put("fsdp", True, "engine: strategy fsdp2")
-        put("fsdp_config", fsdp_config(recipe.launch), "engine: strategy fsdp2")
+        put("fsdp_config", fsdp_config(launch), "engine: strategy fsdp2")
     put("report_to", *_trackers(recipe, document))
     put("use_cpu", gpus == 0, "command line: --num-gpus")
     put("disable_tqdm", True, "engine: shows its own bar in a terminal, and lines in a log")

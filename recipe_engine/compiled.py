@@ -19,6 +19,19 @@ STOPPED = "stopped"
 """Name of the file in the run's folder with the number of the signal for which a worker saved and stopped."""
 
 
+class Planned(Block):
+    """What a run is expected to take, in bytes; none where nothing tells how large its model is."""
+
+    gpu: int | None = None
+    """Of each GPU's memory, at the peak. None on the CPU too."""
+    host: int | None = None
+    """Of a machine's memory, by each of its processes: what is offloaded."""
+    model: int | None = None
+    """Of the disk, by the model at the end."""
+    checkpoint: int | None = None
+    """Of the disk, by one checkpoint."""
+
+
 class CompiledRun(Block):
     """Everything a worker needs, with every path absolute and every default resolved."""
 
@@ -44,6 +57,8 @@ class CompiledRun(Block):
     """Machines that train together."""
     strategy: Strategy
     """How the model is spread over the processes."""
+    planned: Planned
+    """What it is expected to take."""
     launch: LaunchBlock
     """How the processes are started, ended and started again. Its ``strategy`` is as the recipe gives it."""
     model: ModelBlock

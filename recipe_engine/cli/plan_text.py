@@ -11,6 +11,7 @@ from typing import Any
 from recipe_engine.diagnostics.text import counted
 from recipe_engine.diagnostics.visible import columns, visible
 from recipe_engine.launch.paths import shorten
+from recipe_engine.parallel.memory import GIB, in_bytes
 
 _VALUE_COLUMNS = 36
 """A value longer than this has what belongs beside it on the next line, so that it does not push all others aside."""
@@ -28,6 +29,9 @@ def plan_as_text(plan: dict[str, Any]) -> str:
         ("data", [_dataset(dataset, plan["invalid_rows"]) for dataset in plan["datasets"]]),
         ("evaluation", _evaluation(plan)),
         ("batch", _batch(plan)),
+        ("strategy", _strategy(plan)),
+        ("memory of each GPU, at the peak (GiB)", _memory(plan["memory"])),
+        ("disk", _disk(plan["disk"])),
         ("rewards", [_reward(reward) for reward in plan["rewards"]]),
         (f"settings of {plan['algorithm']}", _table([_argument(one) for one in plan["settings"]])),
         (f"{plan['config']} for {plan['trainer']}", _arguments(plan)),
@@ -92,6 +96,49 @@ def _batch(plan: dict[str, Any]) -> list[str]:
                 f" {generation['samplings']} times as many, which no epoch counts"
             )
     return [*lines, _steps(plan), *_rounds(plan)]
+
+
+def _strategy(plan: dict[str, Any]) -> list[str]:
+    return [f"{plan['strategy']}: {plan['strategy_why']}"]
+
+
+def _memory(memory: dict[str, Any] | None) -> list[str]:
+    """A table of what is held, with a column for host memory where something lies there."""
+    if memory is None:
+        return []
+    training, sampling = (sum(line["gpu"] for line in memory[part]) for part in ("training", "sampling"))
+    lines = [*memory["states"], *memory["training"], *memory["sampling"], memory["overhead"]]
+    offloads = any(line["host"] for line in lines)
+    # Training and sampling take turns: what the smaller of them holds does not count.
+    aside = memory["sampling"] if training >= sampling else memory["training"]
+    rows = [
+        (f"{line['what']}{' (not at the peak)' if line in aside and line['gpu'] else ''}", *_amounts(line, offloads))
+        for line in lines
+    ]
+    has = f"of {memory['gpu_has'] / GIB:g} (launch.gpu_memory_gib)"
+    rows.append(("together", *_amounts({"gpu": memory["gpu"], "host": memory["host"]}, offloads)))
+    shown = _table(rows)
+    notes = [f"assumed: {text}" for text in memory["assumptions"]]
+    notes += [f"left out, for nothing tells its size: {name}" for name in memory["unknown"]]
+    return [*(line.rstrip() for line in shown[:-1]), f"{shown[-1].rstrip()}  {has}", *notes]
+
+
+def _amounts(line: dict[str, Any], offloads: bool) -> tuple[str, ...]:
+    gpu = f"{line['gpu'] / GIB:7.1f}"
+    if not offloads:
+        return (gpu,)
+    return (gpu, f"{line['host'] / GIB:7.1f} in host memory" if line["host"] else "")
+
+
+def _disk(disk: dict[str, Any] | None) -> list[str]:
+    if disk is None:
+        return []
+    model, checkpoint, total = (in_bytes(disk[name]) for name in ("model", "checkpoint", "total"))
+    if disk["checkpoints"] is None:
+        many = f"a checkpoint {checkpoint}, of which save_total_limit may bound the number"
+    else:
+        many = f"{counted(disk['checkpoints'], 'checkpoint')} of {checkpoint} at once; together {total}"
+    return [f"model {model}; {many}"]
 
 
 def _rounds(plan: dict[str, Any]) -> list[str]:

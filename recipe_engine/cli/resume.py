@@ -33,6 +33,7 @@ def resume(
         _resume_pipeline(run, pipeline, nohup)
         return
     from recipe_engine.cli.train import start
+    from recipe_engine.launch.resume import recipe_of
 
     found = status_of_run(run)
     if found.state in {"running", "done"}:
@@ -40,9 +41,11 @@ def resume(
     if os.path.realpath(found.run.output_dir) != os.path.realpath(found.folder):
         hint = "move it back, or start its recipe with training.output_dir and training.resume naming what is here"
         fail("T514", f"{run} was moved: it was made in {found.run.output_dir}", hint)
+    # As its newest checkpoint was trained: a start with another recipe may have failed since.
+    run_again = recipe_of(found.checkpoint, found.run) if found.checkpoint else found.run
     kept = sorted((found.folder / "run/recipe").glob("*"))
     texts = {path.name.partition("-")[2]: path.read_text(encoding="utf-8") for path in kept}
-    start(found.run.model_copy(update={"resume": "auto", "checkpoint": None}), texts, overwrite=False, nohup=nohup)
+    start(run_again.model_copy(update={"resume": "auto", "checkpoint": None}), texts, overwrite=False, nohup=nohup)
 
 
 def _resume_pipeline(run: str, found: PipelineStatus, nohup: bool) -> None:

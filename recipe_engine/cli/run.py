@@ -187,7 +187,10 @@ def _in_background(work: Work, record: Record) -> None:
             env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"},
         )
     deadline = time.monotonic() + _FIRST_SECONDS
-    while process.poll() is None and holder(output_dir) != process.pid and time.monotonic() < deadline:
+    while process.poll() is None and time.monotonic() < deadline:
+        who = holder(output_dir)
+        if who is not None and who.pid == process.pid:
+            break
         time.sleep(0.1)
     if process.poll():
         text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +51,9 @@ def status(
             write("")
         if pipelines:
             _table([_OF_PIPELINES, *(_pipeline_row(one) for one in pipelines)])
+        states = {*(one.state for one in found), *(one.state for one in pipelines)}
+        if states & {"stopped", "died", "failed"}:
+            write("go on with one that did not come to its end: recipe resume RUN")
     for error in wrong:
         write(f"error[{error.code}]: {error.message}", err=True)
 
@@ -93,7 +97,7 @@ def _row(one: RunStatus) -> tuple[str, ...]:
     left = one.seconds_left
     return (
         one.folder.name,
-        one.state if one.state != "failed" else f"failed ({one.code})",
+        _state(one),
         "-" if one.step is None else f"{one.step}/{one.max_steps}" if one.max_steps else str(one.step),
         _short(one.loss),
         _short(one.seconds_per_step),
@@ -101,6 +105,14 @@ def _row(one: RunStatus) -> tuple[str, ...]:
         _short(one.gpu_memory),
         one.checkpoint.name.removeprefix("checkpoint-") if one.checkpoint else "-",
     )
+
+
+def _state(one: RunStatus) -> str:
+    if one.state == "failed":
+        return f"failed ({one.code})"
+    doing = f", {one.phase}" if one.phase not in {None, "training"} else ""
+    elsewhere = f" on {one.host}" if one.state == "running" and one.host not in {None, socket.gethostname()} else ""
+    return one.state + elsewhere + doing
 
 
 def _short(value: float | str | None) -> str:
@@ -113,7 +125,9 @@ def _as_data(one: RunStatus) -> dict[str, object]:
         "run_name": one.run.run_name,
         "algorithm": one.run.algorithm,
         "state": one.state,
+        "phase": one.phase,
         "pid": one.pid,
+        "host": one.host,
         "exit_code": one.code,
         "log": str(one.log) if one.log else None,
         "step": one.step,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -43,7 +44,8 @@ def stop(
     processes = processes_of(found.pid, found.folder)
     if not processes:
         hint = "stop it there; or it has just ended: see `recipe status`"
-        fail("T514", f"no process of {run} is on this machine", hint)
+        where = f": it was started on {found.host}" if found.host else ""
+        fail("T514", f"no process of {run} is on this machine{where}", hint)
     for number in (signal.SIGTERM, signal.SIGTERM) if now else (signal.SIGTERM,):
         for pid in processes:
             with suppress(ProcessLookupError):
@@ -59,6 +61,8 @@ def _stop_pipeline(run: str, found: PipelineStatus, now: bool) -> None:
 
     if found.state != "running" or found.pid is None:
         fail("T514", f"{run} is not running: {found.state}")
+    if found.host not in {"", socket.gethostname()}:
+        fail("T514", f"{run} is running on {found.host}", "stop it there")
     for number in (signal.SIGTERM, signal.SIGTERM) if now else (signal.SIGTERM,):
         try:
             os.kill(found.pid, number)

@@ -78,6 +78,7 @@ def _prepare(run: CompiledRun, texts: Mapping[str, str], overwrite: bool) -> tup
     """
     from recipe_engine.data.errors import DataError
     from recipe_engine.launch.errors import LaunchError
+    from recipe_engine.launch.gpus import smaller_gpus
     from recipe_engine.launch.preflight import preflight
     from recipe_engine.launch.resume import resumption
     from recipe_engine.launch.run import log_path
@@ -87,6 +88,10 @@ def _prepare(run: CompiledRun, texts: Mapping[str, str], overwrite: bool) -> tup
         if (resumed := resumption(run)) is not None:
             run = resumed.run
         preflight(run, overwrite)
+        if run.gpus and (note := smaller_gpus(run.launch.gpu_memory_gib)) is not None:
+            write(note)
+        if run.arguments.get("save_only_model"):
+            write(f"{run.run_name}: its checkpoints hold the model alone, so that it cannot go on (save_only_model)")
         compiled, lock = write_run_folder(run, texts, overwrite)
         if resumed is not None:
             write("\n".join(_resuming(resumed)))
@@ -104,6 +109,8 @@ def _resuming(resumed: Resumption) -> Iterator[str]:
     how = "" if run.resume != "auto" else " (training.resume: auto; training.resume=never begins anew)"
     yield f"{run.run_name}: going on from {shorten(str(run.checkpoint))}{how}"
     yield from (f"  changed  {change}" for change in resumed.changes)
+    if resumed.note:
+        yield f"  note     {resumed.note}"
 
 
 def _train_in_background(run: CompiledRun, compiled: Path, log: Path, lock: Lock) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from recipe_engine.compiled import CompiledRun
+from recipe_engine.lines import append_line
 
 FILE = "attempts.jsonl"
 
@@ -75,5 +76,4 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 
 def _append(run: CompiledRun, entry: Attempt) -> None:
-    with Path(run.run_dir, FILE).open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
+    append_line(Path(run.run_dir, FILE), entry)

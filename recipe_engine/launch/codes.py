@@ -105,7 +105,8 @@ Passes:
     """T511 checkpoint-unusable (error)
 
 The checkpoint that training.resume gives is not there, holds no trainer state, or is damaged: each checkpoint lists its
-files with their sizes, and one of them is missing or was cut off. A relative path counts from the folder in which the
+files with their sizes, and one of them is missing or was cut off. Or it holds the model alone, as
+training.save_only_model leaves it: then nothing can go on from it. A relative path counts from the folder in which the
 command is started.
 
 Fails:
@@ -145,6 +146,17 @@ Fails:
     $ recipe stop finished-run
 Passes:
     $ recipe status && recipe stop running-run
+""",
+    """T530 disk-too-full (error)
+
+The disk of training.output_dir has less room than the model and its checkpoints need at once: one more checkpoint than
+training.save_total_limit, for the oldest is removed after the newest is whole. The sizes are worked out from the
+model's (`recipe plan` shows them); where nothing tells how many checkpoints there will be, two are counted.
+
+Fails:
+    $ recipe train --config 70B.yaml --num-gpus 8 training.output_dir=/tmp/model   # on a disk with 40 GiB left
+Passes:
+    $ recipe train --config 70B.yaml --num-gpus 8 training.output_dir=/data/model training.save_total_limit=2
 """,
 )
 

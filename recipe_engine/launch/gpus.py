@@ -47,6 +47,26 @@ def demand_gpus(wanted: int) -> None:
         raise LaunchError("T501", f"--num-gpus {wanted}: this machine has {has}", f"start with --num-gpus {found}")
 
 
+def smaller_gpus(planned_gib: float) -> str | None:
+    """A sentence where a GPU here has less memory than the plan took for granted; none where all have, or none tells.
+
+    A GPU of 80 GB reports some 79.6 GiB: a twentieth less is no difference.
+    """
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    query = [tool, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    listed = subprocess.run(query, capture_output=True, text=True, check=False)
+    sizes = [int(line) / 1024 for line in listed.stdout.split() if line.isdigit()]
+    least = min(sizes, default=planned_gib)
+    if listed.returncode != 0 or least >= 0.95 * planned_gib:
+        return None
+    return (
+        f"memory: a GPU here has {least:.0f} GiB, and the strategy was chosen for {planned_gib:g} "
+        f"(write launch.gpu_memory_gib: {least:.0f})"
+    )
+
+
 def visible_devices(wanted: int) -> str:
     """The value of ``CUDA_VISIBLE_DEVICES`` for a run on ``wanted`` GPUs: the first of those that are visible now.
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.errors import LaunchError
@@ -15,6 +18,9 @@ NAME = "lock"
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 """What file systems answer that have no locks, such as some network ones."""
+_PATIENCE_SECONDS = 0.5
+"""For so long a lock is asked for again: whoever only looks holds it for a moment, and a holder needs one to write its
+name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +30,9 @@ class Lock:
     descriptor: int
 
     def name_holder(self, pid: int) -> None:
-        """Write down who holds it, for those who meet it."""
+        """Write down who holds it, and on which machine, for those who meet it."""
         os.ftruncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, f"{pid}\n".encode(), 0)
+        os.pwrite(self.descriptor, f"{pid} {socket.gethostname()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let go of it, unless another process has inherited it."""
@@ -44,7 +50,7 @@ def demand_unlocked(run: CompiledRun) -> None:
     except FileNotFoundError:
         return
     try:
-        _take(descriptor, _name(run))
+        _take(descriptor, _name(run), fcntl.LOCK_SH)  # others may look as well
     finally:
         os.close(descriptor)
 
@@ -66,27 +72,33 @@ def lock_folder(folder: Path, name: str) -> Lock:
     """
     descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _take(descriptor, name)
+        _take(descriptor, name, fcntl.LOCK_EX)
     except LaunchError:
         os.close(descriptor)
         raise
     return Lock(descriptor)
 
 
-def holder(run_dir: Path) -> int | None:
-    """The process that holds the lock of a run's folder; none where nothing does, whatever number stands there.
+class Holder(NamedTuple):
+    """Who holds a lock: 0 and an empty name where that is not known."""
 
-    0 is one whose number is not known.
-    """
+    pid: int
+    host: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid or 'unknown'}" + (f" on {self.host}" if self.host else "")
+
+
+def holder(run_dir: Path) -> Holder | None:
+    """Who holds the lock of a run's folder; none where nobody does, whatever is written there."""
     try:
         descriptor = os.open(run_dir / NAME, os.O_RDWR)
     except OSError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # a start at this moment must not be refused for it
     except BlockingIOError:
-        written = os.pread(descriptor, 32, 0).strip()
-        return int(written) if written.isdigit() else 0
+        return _written(descriptor)
     except OSError:
         return None
     finally:
@@ -94,16 +106,27 @@ def holder(run_dir: Path) -> int | None:
     return None
 
 
-def _take(descriptor: int, name: str) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-        message = f"{name} is in use by a run that is going on (process {holder})"
-        raise LaunchError("T502", message, "choose another output_dir or run_name, or wait") from error
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
+def _take(descriptor: int, name: str, how: int) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() < deadline:
+                time.sleep(0.02)
+                continue
+            who = _written(descriptor)
+            message = f"{name} is in use by a run that is going on ({who})"
+            raise LaunchError("T502", message, "choose another output_dir or run_name, or wait") from error
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            return None
+
+
+def _written(descriptor: int) -> Holder:
+    pid, _, host = os.pread(descriptor, 512, 0).decode(errors="replace").strip().partition(" ")
+    return Holder(int(pid) if pid.isdecimal() else 0, host)
 
 
 def _name(run: CompiledRun) -> str:

@@ -15,11 +15,13 @@ from recipe_engine.data.errors import DataError
 from recipe_engine.data.location import locate
 from recipe_engine.data.mixture import count_rows, demand_enough_rows
 from recipe_engine.data.steps import step_tokens
+from recipe_engine.launch.disk import demand_space
 from recipe_engine.launch.errors import LaunchError, install_hint
 from recipe_engine.launch.gpus import demand_gpus
 from recipe_engine.launch.paths import shorten
 from recipe_engine.launch.run import log_folder
 from recipe_engine.launch.run_folder import demand_free, demand_writable
+from recipe_engine.parallel.optimizers import is_bitsandbytes
 from recipe_engine.plan.steps import argument_of
 from recipe_engine.recipe.rewards import CodeReward, FunctionReward, PrmReward, RewardModelReward
 
@@ -43,6 +45,7 @@ def preflight(run: CompiledRun, overwrite: bool) -> None:
     _demand_permissions(run)
     _demand_data(run)
     demand_free(run, overwrite)
+    demand_space(run)
     demand_writable(log_folder(), "the log")
 
 
@@ -57,8 +60,11 @@ def _packages(run: CompiledRun) -> Iterator[tuple[str, str, str]]:
     """The packages that the run needs, each with the extra that brings it and what needs it."""
     yield "torch", "train", "training"
     yield "trl", "train", "training"
-    if run.arguments.get("deepspeed"):
-        yield "deepspeed", "gpu", "training.deepspeed_config"
+    if (deepspeed := run.arguments.get("deepspeed")) is not None:
+        named = "training.deepspeed_config" if isinstance(deepspeed, str) else f"the strategy {run.strategy}"
+        yield "deepspeed", "gpu", named
+    if is_bitsandbytes(str(run.arguments.get("optim"))):
+        yield "bitsandbytes", "gpu", "training.optim"
     if run.model.load_in_4bit or run.model.load_in_8bit:
         yield "bitsandbytes", "gpu", "model.load_in_4bit" if run.model.load_in_4bit else "model.load_in_8bit"
     if any(reward.type == "math" for reward in run.rewards):
@@ -149,7 +155,7 @@ def demand_model_folder(setting: str, name: str, file: str) -> None:
 
 def _demand_files(run: CompiledRun) -> None:
     deepspeed = run.arguments.get("deepspeed")
-    if deepspeed and not os.path.isfile(deepspeed):
+    if isinstance(deepspeed, str) and not os.path.isfile(deepspeed):
         raise LaunchError("T504", f"training.deepspeed_config: there is no file {shorten(deepspeed)}")
     template = run.model.chat_template
     if template is not None and template not in _BUILTIN_TEMPLATES:

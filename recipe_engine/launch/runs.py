@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from recipe_engine.checkpoints import newest_whole
+from recipe_engine.checkpoints import STAGING, newest_whole
 from recipe_engine.compiled import FINISHED, CompiledRun
 from recipe_engine.launch import lock
 from recipe_engine.launch.attempts import attempts
@@ -19,6 +19,7 @@ from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.supervise import EXIT_INTERRUPTED, EXIT_TERMINATED
 
 State = Literal["running", "done", "stopped", "failed", "died", "not started"]
+Phase = Literal["starting", "training", "saving", "ending"]
 
 _METRICS_TAIL = 1 << 16
 """Bytes of the metrics that are read: the last lines."""
@@ -33,6 +34,10 @@ class RunStatus:
     state: State
     pid: int | None
     """The process that holds the run's folder, where one does."""
+    host: str | None
+    """The machine that it was started on last."""
+    phase: Phase | None
+    """What a run that is going on is doing."""
     code: int | None
     """How the last start ended, where it did."""
     log: Path | None
@@ -75,14 +80,17 @@ def status_of(folder: Path) -> RunStatus:
     run_dir = folder / "run"
     starts = attempts(run_dir)
     last = starts[-1] if starts else {}
-    pid = lock.holder(run_dir)
+    holder = lock.holder(run_dir)
+    state = _state(run_dir, holder, last)
     lines = list(_metrics(run_dir / "metrics.jsonl"))
     newest = lines[-1] if lines else {}
     return RunStatus(
         folder=folder,
         run=run,
-        state=_state(run_dir, pid, last),
-        pid=pid,
+        state=state,
+        pid=holder.pid if holder else None,
+        host=(holder.host if holder else None) or last.get("host"),
+        phase=_phase(folder, last, newest) if state == "running" else None,
         code=last.get("code"),
         log=Path(last["log"]) if last else None,
         step=newest.get("step"),
@@ -104,8 +112,16 @@ def _compiled(folder: Path) -> CompiledRun:
         raise LaunchError("T513", f"{file} cannot be read: it is damaged, or of another version") from error
 
 
-def _state(run_dir: Path, pid: int | None, last: dict[str, Any]) -> State:
-    if pid is not None:
+def _phase(folder: Path, last: dict[str, Any], newest: dict[str, Any]) -> Phase:
+    if newest.get("time", 0) < last.get("time", 0):
+        return "starting"  # nothing was logged since
+    if (folder / STAGING).exists():
+        return "saving"
+    return "ending" if newest["step"] >= newest.get("max_steps", newest["step"] + 1) else "training"
+
+
+def _state(run_dir: Path, holder: lock.Holder | None, last: dict[str, Any]) -> State:
+    if holder is not None:
         return "running"
     if (run_dir / FINISHED).exists():
         return "done"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
 from recipe_engine.lint.rule import Context
+from recipe_engine.parallel.precision import Precision, precision_of
 from recipe_engine.source import Path
 
 
-def mixed_precision(context: Context) -> Literal["bf16", "fp16"] | None:
-    """The 16-bit type that training computes in, or none. TRL turns bf16 on unless ``bf16`` or ``fp16`` is given."""
-    if context.argument("fp16"):
-        return "fp16"
-    return None if context.argument("bf16") is False else "bf16"
+def mixed_precision(context: Context) -> Precision | None:
+    """The 16-bit type that training computes in, or none."""
+    return precision_of(context.recipe)
 
 
 def has_evaluation_rows(context: Context) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recipe_engine.lint.dialects import openrlhf, verl
+from recipe_engine.lint.dialects import launching, openrlhf, verl
 from recipe_engine.lint.dialects.spelling import Removed, Rename
 
 PPO_RENAMES = tuple(
@@ -69,6 +69,7 @@ RENAMES = (
     Rename(("training", "max_new_tokens"), ("training", "max_completion_length"), "transformers"),
     Rename(("wandb", "run_name"), ("wandb", "name"), "wandb"),
     *verl.RENAMES,
+    *launching.RENAMES,
 )
 
 _VISION = "vision models (sft_vlm) are not supported: this engine trains on text"
@@ -144,6 +145,7 @@ REMOVED = (
     Removed(("training", "reward_model_path"), "write rewards: [{type: reward_model, model: NAME}]"),
     *openrlhf.REMOVED,
     *verl.REMOVED,
+    *launching.REMOVED,
 )
 VISION_PREFIXES = ("image_", "video_")
 VISION = _VISION

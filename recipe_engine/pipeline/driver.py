@@ -274,7 +274,8 @@ def described(manifest: Manifest) -> str:
     seconds = f"{manifest.ended - manifest.started:.1f} s"
     if manifest.kind == "train":
         loss = result.summary.get("loss")
-        return f"trained on {result.rows_in} rows" + (f", loss {loss:.4g}" if loss is not None else "") + f", {seconds}"
+        on = f" on {result.rows_in} rows" if result.rows_in else ""  # those of other stages alone are counted
+        return f"trained{on}" + (f", loss {loss:.4g}" if loss is not None else "") + f", {seconds}"
     if manifest.kind == "gate":
         return str(result.summary.get("verdict"))
     dropped = ", ".join(f"{count} {reason}" for reason, count in result.dropped.items())

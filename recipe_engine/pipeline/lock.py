@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from recipe_engine.launch.errors import LaunchError
-from recipe_engine.launch.lock import Lock, holder, lock_folder
+from recipe_engine.launch.lock import Holder, Lock, holder, lock_folder
 from recipe_engine.launch.paths import shorten
 
 WAIT_SECONDS = 120.0
@@ -30,8 +31,8 @@ def take(output_dir: Path, say: Callable[[str], None]) -> Lock:
         try:
             held = lock_folder(output_dir, f"output_dir: {shorten(output_dir)}")
         except LaunchError:
-            pid = holder(output_dir)
-            if (pid and _is_alive(pid)) or time.monotonic() > deadline:
+            who = holder(output_dir)
+            if (who is not None and _is_alive(who)) or time.monotonic() > deadline:
                 raise
             if not said:
                 say("waiting for the stages of a run that was killed to end")
@@ -42,9 +43,14 @@ def take(output_dir: Path, say: Callable[[str], None]) -> Lock:
         return held
 
 
-def _is_alive(pid: int) -> bool:
+def _is_alive(who: Holder) -> bool:
+    """Whether the process that took a lock lives. Of one on another machine nothing is known: it is taken to live."""
+    if not who.pid:
+        return False
+    if who.host not in {"", socket.gethostname()}:
+        return True
     try:
-        os.kill(pid, 0)
+        os.kill(who.pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:

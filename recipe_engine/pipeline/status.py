@@ -39,6 +39,8 @@ class PipelineStatus:
     state: State
     pid: int | None
     """The process that holds the pipeline's folder, where one does."""
+    host: str
+    """The machine that it runs on."""
     code: int | None
     """How the last start ended, where it did."""
     stages: tuple[StageStatus, ...]
@@ -71,19 +73,20 @@ def status_of(folder: Path) -> PipelineStatus | None:
     record = read_record(folder)
     if record is None:
         return None
-    pid, last = lock.holder(folder), last_start(folder)
+    who, last = lock.holder(folder), last_start(folder)
     return PipelineStatus(
         folder=folder,
         record=record,
-        state=_state(pid, last.get("code"), bool(last)),
-        pid=pid,
+        state=_state(who is not None, last.get("code"), bool(last)),
+        pid=who.pid if who is not None else None,
+        host=who.host if who is not None else "",
         code=last.get("code"),
         stages=tuple(_stages(folder, record)),
     )
 
 
-def _state(pid: int | None, code: int | None, started: bool) -> State:
-    if pid is not None:
+def _state(held: bool, code: int | None, started: bool) -> State:
+    if held:
         return "running"
     if not started:
         return "not started"

@@ -14,6 +14,8 @@ from recipe_engine.compile import Compilation, file_name_of
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.mixture import RowCount, count_rows, demand_rows, is_random, mixed_rows
 from recipe_engine.data.steps import step_tokens
+from recipe_engine.parallel.memory import GIB, Line
+from recipe_engine.plan.disk import checkpoints_at_once, disk_needed
 from recipe_engine.plan.steps import argument_of, drops_overlong_rows, steps_of
 from recipe_engine.schemas import trl_arguments
 
@@ -41,6 +43,10 @@ def plan_as_data(compilation: Compilation, command: list[str]) -> Plan:
         "algorithm": run.algorithm,
         "gpus": run.gpus,
         "processes": run.processes,
+        "strategy": run.strategy,
+        "strategy_why": compilation.choice.why,
+        "memory": _memory(compilation),
+        "disk": _disk(run, steps.total),
         "model": run.model.model_dump(),
         "datasets": [_dataset(count) for count in counts],
         "eval_datasets": [_dataset(count) for count in evaluation],
@@ -74,6 +80,40 @@ def plan_as_data(compilation: Compilation, command: list[str]) -> Plan:
             "picture": os.path.join(run.run_dir, "loss.png"),
             "log": os.path.join(os.getcwd(), "logs", f"{file_name_of(run.run_name)}-<time>.log"),
         },
+    }
+
+
+def _memory(compilation: Compilation) -> Plan | None:
+    """What each GPU holds, and the machine for it, in bytes; none on the CPU, and where sizes are not known."""
+    work, memory = compilation.choice.work, compilation.choice.memory
+    if work is None or memory is None:
+        return None
+    return {
+        "gpu": round(memory.device),
+        "gpu_has": round(compilation.run.launch.gpu_memory_gib * GIB),
+        "host": round(memory.host),
+        "states": [_line(line) for line in memory.states],
+        "training": [_line(line) for line in memory.training],
+        "sampling": [_line(line) for line in memory.sampling],
+        "overhead": _line(memory.overhead),
+        "assumptions": list(work.assumptions),
+        "unknown": list(work.unknown),
+    }
+
+
+def _line(line: Line) -> Plan:
+    return {"what": line.what, "gpu": round(line.device), "host": round(line.host)}
+
+
+def _disk(run: CompiledRun, steps: int | None) -> Plan | None:
+    """What is written, in bytes; none where nothing tells how large the model is."""
+    if run.planned.model is None:
+        return None
+    return {
+        "model": run.planned.model,
+        "checkpoint": run.planned.checkpoint,
+        "checkpoints": checkpoints_at_once(run, steps),
+        "total": disk_needed(run, steps),
     }
 
 

@@ -161,10 +161,9 @@ def test_at_least_fails_when_fewer_files_are_checked() -> None:
 
 
 def test_the_number_of_gpus_reaches_the_rules() -> None:
-    write("ds.json", "{}")
-    write("a.yaml", VALID + "  deepspeed_config: ds.json\n")
+    write("a.yaml", VALID + "launch:\n  strategy: single\n")
     assert recipe("lint", "a.yaml").exit_code == 0
-    assert "L323" in recipe("lint", "a.yaml", "--num-gpus", "0").stdout
+    assert "L424" in recipe("lint", "a.yaml", "--num-gpus", "2").stdout
 
 
 def test_json_goes_to_standard_output_alone() -> None:

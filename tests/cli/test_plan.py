@@ -203,3 +203,37 @@ def test_a_broken_recipe_is_not_planned() -> None:
     result = recipe("plan", "a.yaml")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "error[R201]" in result.stderr
+
+
+def test_the_strategy_is_given_with_its_reason_and_what_each_gpu_holds() -> None:
+    out = planned(SFT, "--num-gpus", "8", "model.base_model_name=org/m-14B")
+    (strategy,) = section(out, "strategy")
+    assert strategy.strip().startswith("fsdp2: fsdp2 fits: about ")
+    memory = section(out, "memory of each GPU")
+    assert [line.split()[0] for line in memory[:3]] == ["weights", "gradients", "optimizer"]
+    assert any(line.split()[0] == "together" and "of 80 (launch.gpu_memory_gib)" in line for line in memory)
+    assert "assumed: the model has 14.0B weights by its name" in memory[-2]
+    assert section(out, "disk")[0].strip().startswith("model 52.2 GiB; ")
+
+
+def test_host_memory_has_a_column_where_something_lies_there() -> None:
+    out = planned(SFT, "--num-gpus", "8", "model.base_model_name=org/m-14B", "launch.offload_optimizer=true")
+    (optimizer,) = [line for line in section(out, "memory of each GPU") if "optimizer" in line]
+    assert optimizer.split()[-4:] == ["19.6", "in", "host", "memory"]
+
+
+def test_what_does_not_fit_is_a_warning_that_says_what_to_lower() -> None:
+    write(SFT)
+    result = recipe("plan", "a.yaml", "--num-gpus", "8", "model.base_model_name=org/m-32B", "launch.strategy=ddp")
+    assert result.exit_code == 0
+    assert "L427" in result.stderr
+    text = " ".join(result.stderr.split())
+    order = ["per_device_train_batch_size: 1 with", "model.use_lora: true: ", "launch.strategy: fsdp2: "]
+    assert [text.find(part) >= 0 for part in order[1:]] == [True, True], text
+    assert text.find(order[1]) < text.find(order[2])
+
+
+def test_a_plan_of_the_cpu_has_no_table_of_memory() -> None:
+    out = planned(SFT)
+    assert section(out, "strategy") == ["  single: one process"]
+    assert "memory of each GPU" not in out

@@ -23,7 +23,7 @@ RECIPES = sorted(str(file.relative_to(FOLDER).with_suffix("")) for file in FOLDE
 
 @pytest.fixture(autouse=True)
 def _in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)  # from where the DeepSpeed file is found
+    monkeypatch.chdir(ROOT)
 
 
 def compiled(name: str, gpus: int = 8) -> CompiledRun:
@@ -38,8 +38,8 @@ def compiled(name: str, gpus: int = 8) -> CompiledRun:
 def test_a_recipe_has_no_finding_and_compiles(name: str) -> None:
     run = compiled(name)
     assert run.algorithm == name.partition("/")[0]
-    assert run.processes == 8
-    assert Path(run.arguments.get("deepspeed") or __file__).is_file()
+    assert run.processes == 8 * run.launch.nodes
+    assert run.planned.gpu is None or run.planned.gpu <= run.launch.gpu_memory_gib * 2**30
 
 
 def test_every_algorithm_has_one() -> None:
@@ -61,6 +61,8 @@ SOURCES: dict[str, tuple[int, float, Mapping[str, Any]]] = {
         {"placeholder_token": "ки", "reward_tokens": ["+", "-"], "per_device_train_batch_size": 8},
     ),
     "sft/llama3_8B_thinking": (8, 4e-6, {"weight_decay": 1e-4, "adam_beta2": 0.95, "num_train_epochs": 2}),
+    "sft/qwen2.5_32B_fsdp2": (8, 4e-6, {"weight_decay": 1e-4, "adam_beta2": 0.95, "num_train_epochs": 2}),
+    "sft/qwen2.5_32B_zero3": (8, 4e-6, {"weight_decay": 1e-4, "adam_beta2": 0.95, "num_train_epochs": 2}),
     "distill/llama2_7B": (256, 5e-6, {"kd_coef": 0.4, "teacher_model": "meta-llama/Llama-2-13b-chat-hf"}),
     "ppo/llama3_8B_full": (
         512,
@@ -98,6 +100,27 @@ def test_a_recipe_has_the_settings_of_its_source(name: str, source: tuple[int, f
     batch = batch_of(partial(argument_of, run), run.processes)
     assert (batch.effective, argument_of(run, "learning_rate")) == (rows, rate)
     assert {key: run.settings[key] if key in run.settings else argument_of(run, key) for key in settings} == settings
+
+
+@pytest.mark.parametrize(
+    ("name", "strategy", "processes", "offloaded"),
+    [
+        ("sft/qwen2.5_32B_fsdp2", "fsdp2", 8, True),
+        ("sft/qwen2.5_32B_zero3", "zero3", 8, True),
+        ("sft/qwen2.5_32B_fsdp2_2nodes", "fsdp2", 16, False),
+    ],
+)
+def test_32_billion_weights_at_16k_tokens_fit_as_their_recipes_say(
+    name: str, strategy: str, processes: int, offloaded: bool
+) -> None:
+    run = compiled(name)
+    assert (run.strategy, run.processes, run.launch.offload_optimizer) == (strategy, processes, offloaded)
+    assert run.data.max_length == 16384
+    assert run.planned.gpu is not None
+    assert run.planned.gpu < 80 * 2**30
+    assert bool(run.planned.host) == offloaded
+    alone = check(FOLDER / f"{name}.yaml", ["launch.offload_optimizer=false", "launch.nodes=1"], gpus=8)
+    assert [found.code for found in alone.diagnostics] == ["L427"]
 
 
 # Prompts of a rollout, of an update, completions of each.

@@ -83,3 +83,27 @@ def test_the_number_is_put_into_words(visible: str, words: str, monkeypatch: pyt
 def test_the_cpu_is_always_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpus, "count_gpus", lambda: pytest.fail("nobody needs to know"))
     gpus.demand_gpus(0)
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "planned", "said"),
+    [
+        ("81559 81559", 80, None),
+        ("81559 24564", 80, "memory: a GPU here has 24 GiB, and the strategy was chosen for 80"),
+        ("24564", 24, None),
+    ],
+)
+def test_a_gpu_that_is_smaller_than_planned_is_said(
+    mebibytes: str, planned: float, said: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\nfor size in {mebibytes}; do echo $size; done\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    note = gpus.smaller_gpus(planned)
+    assert note == (None if said is None else f"{said} (write launch.gpu_memory_gib: 24)")
+
+
+def test_without_the_tool_nothing_is_said_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert gpus.smaller_gpus(80) is None

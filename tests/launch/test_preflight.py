@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from recipe_engine.compile import Options
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.errors import DataError
+from recipe_engine.launch import disk
 from recipe_engine.launch import preflight as module
 from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.preflight import preflight
@@ -235,3 +237,44 @@ def test_a_model_that_a_setting_names_must_be_there() -> None:
     assert "training.critic_init: models/scorer does not exist" in str(error)
     model("models/scorer", "config.json")
     preflight(compiled(text), overwrite=False)
+
+
+class TestDisk:
+    def test_a_disk_without_room_is_told_with_the_numbers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        run = compiled(SFT, "model.base_model_name=org/m-1B", "training.save_total_limit=2", "training.max_steps=5000")
+        assert run.planned.model == 2 * 10**9
+        assert run.planned.checkpoint == (2 + 4) * 10**9
+        free = 19 * 10**9
+        monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+        with pytest.raises(LaunchError) as caught:
+            disk.demand_space(run)
+        assert caught.value.code == "T530"
+        assert "has 17.7 GiB left, and the run needs about 18.6 GiB: a model of 1.9 GiB" in caught.value.message
+        assert "at once 3 checkpoints of 5.6 GiB" in caught.value.message
+
+    @pytest.mark.parametrize(
+        ("overrides", "checkpoints"),
+        [
+            (["training.save_total_limit=2", "training.max_steps=5000"], 3),
+            (["training.save_total_limit=2", "training.max_steps=600"], 2),
+            (["training.max_steps=5000"], 10),
+            (["training.save_strategy=no"], 0),
+            (["training.save_strategy=epoch", "training.num_train_epochs=4"], 4),
+        ],
+    )
+    def test_there_is_room_for_what_lies_there_at_once(
+        self, overrides: list[str], checkpoints: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = compiled(SFT, "model.base_model_name=org/m-1B", *overrides)
+        needed = (2 + 6 * checkpoints) * 10**9
+        for free in (needed, needed - 1):
+            monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder, free=free: SimpleNamespace(free=free))
+            if free == needed:
+                disk.demand_space(run)
+            else:
+                with pytest.raises(LaunchError):
+                    disk.demand_space(run)
+
+    def test_a_model_of_unknown_size_is_not_held_against_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))
+        disk.demand_space(compiled(SFT, "model.base_model_name=org/mine"))

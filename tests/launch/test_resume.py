@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from recipe_engine.checkpoints import newest_whole, seal, whole_checkpoints
+from recipe_engine.checkpoints import RECORDS, newest_whole, seal, whole_checkpoints
+from recipe_engine.compile import Options
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.errors import LaunchError
-from recipe_engine.launch.resume import resumption
+from recipe_engine.launch.resume import recipe_of, resumption
 from recipe_engine.launch.run_folder import write_run_folder
 from tests.compile.support import GRPO, SFT, compiled
 
 
-def checkpoint(run: CompiledRun, step: int, *, whole: bool = True) -> Path:
+def checkpoint(run: CompiledRun, step: int, *, whole: bool = True, optimizer: str = "optimizer.pt") -> Path:
     folder = Path(run.output_dir) / f"checkpoint-{step}"
     folder.mkdir(parents=True)
     (folder / "trainer_state.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(b"weights")
+    if optimizer:
+        (folder / optimizer).parent.mkdir(exist_ok=True)
+        (folder / optimizer).write_bytes(b"moments")
     if whole:
         seal(folder)
     return folder
@@ -144,6 +149,42 @@ class TestAuto:
             resumption(started)
 
 
+class TestWhatItIsComparedWith:
+    """Each checkpoint says what it was trained by: a start with another recipe that failed since changes nothing."""
+
+    def test_it_is_the_recipe_of_the_checkpoint(self, started: CompiledRun) -> None:
+        newest = Path(started.output_dir) / "checkpoint-100"
+        for record in RECORDS:
+            shutil.copy(Path(started.run_dir, record), newest)
+        other = compiled(
+            SFT, "data.max_length=99", f"training.resume={newest}", "training.resume_changes=[data.max_length]"
+        )
+        write_run_folder(resumed(other), {"recipe.yaml": SFT}, overwrite=False)[1].release()  # and that start fails
+        found = resumption(compiled(SFT))
+        assert found is not None
+        assert found.changes == ()
+        assert recipe_of(newest, other).data.max_length == started.data.max_length
+
+    def test_so_it_is_for_one_of_another_folder(self, started: CompiledRun) -> None:
+        named = f"training.resume={started.output_dir}/checkpoint-100"
+        found = resumption(compiled(SFT, named, "training.output_dir=models/other"))
+        assert found is not None
+        assert "nothing is compared" in found.note
+        for record in RECORDS:
+            shutil.copy(Path(started.run_dir, record), Path(started.output_dir) / "checkpoint-100")
+        found = resumption(compiled(SFT, named, "training.output_dir=models/other"))
+        assert found is not None
+        assert (found.note, found.changes) == ("", ())
+        with pytest.raises(LaunchError, match=r"data\.max_length: 512 -> 99"):
+            resumption(compiled(SFT, named, "training.output_dir=models/other", "data.max_length=99"))
+
+
+def resumed(run: CompiledRun) -> CompiledRun:
+    found = resumption(run)
+    assert found is not None
+    return found.run
+
+
 class TestAPath:
     def test_it_is_taken(self, started: CompiledRun) -> None:
         found = resumption(compiled(SFT, "training.resume=models/recipe/checkpoint-20"))
@@ -165,3 +206,71 @@ class TestAPath:
         (Path(started.output_dir) / "checkpoint-20/model.safetensors").unlink()
         with pytest.raises(LaunchError, match="damaged"):
             resumption(compiled(SFT, "training.resume=models/recipe/checkpoint-20"))
+
+
+class TestStrategies:
+    """What one strategy saves, another reads only where both write the same files."""
+
+    def begun(self, *overrides: str, gpus: int = 8) -> None:
+        run = compiled(SFT, *overrides, options=Options(gpus=gpus))
+        _, lock = write_run_folder(run, {"recipe.yaml": SFT}, overwrite=False)
+        lock.release()
+        checkpoint(run, 20)
+
+    def goes_on(self, *overrides: str, gpus: int = 8) -> list[str]:
+        resumed = resumption(compiled(SFT, *overrides, options=Options(gpus=gpus)))
+        assert resumed is not None
+        return [change.name for change in resumed.changes]
+
+    def test_one_process_and_several_with_the_model_read_the_same(self) -> None:
+        self.begun(gpus=1)
+        assert {"strategy", "gpus", "processes"} <= set(self.goes_on(gpus=2))
+
+    @pytest.mark.parametrize("now", ["ddp", "zero2", "fsdp2"])
+    def test_another_strategy_is_refused_in_words(self, now: str) -> None:
+        self.begun("launch.strategy=zero3")
+        with pytest.raises(LaunchError) as caught:
+            self.goes_on(f"launch.strategy={now}")
+        assert caught.value.code == "T512"
+        assert f"was saved under the strategy zero3, whose files {now} cannot read" in caught.value.message
+
+    def test_deepspeed_needs_as_many_processes_as_wrote(self) -> None:
+        self.begun("launch.strategy=zero2")
+        with pytest.raises(LaunchError, match="was saved by 8 processes under zero2"):
+            self.goes_on("launch.strategy=zero2", gpus=4)
+
+    def test_fsdp2_writes_whole_tensors_for_any_number(self) -> None:
+        self.begun("launch.strategy=fsdp2")
+        assert {"gpus", "processes"} <= set(self.goes_on("launch.strategy=fsdp2", gpus=4))
+
+    @pytest.mark.parametrize(
+        "override", ["launch.restarts=9", "launch.hang_minutes=5", "launch.gpu_memory_gib=40", "launch.strategy=ddp"]
+    )
+    def test_how_a_run_is_watched_over_changes_nothing(self, override: str) -> None:
+        self.begun()
+        assert self.goes_on(override) == []
+
+
+class TestACheckpointOfTheModelAlone:
+    """``save_only_model`` leaves nothing to go on from, and going on with a new optimizer would be silent."""
+
+    @pytest.mark.parametrize(
+        "override", ["training.save_only_model=true", "training.resume=models/recipe/checkpoint-20"]
+    )
+    def test_is_refused_with_the_way_out(self, override: str) -> None:
+        run = compiled(SFT, "training.save_only_model=true")
+        write_run_folder(run, {"recipe.yaml": SFT}, overwrite=False)[1].release()
+        checkpoint(run, 20, optimizer="")
+        with pytest.raises(LaunchError, match="holds the model alone") as caught:
+            resumption(compiled(SFT, override))
+        assert caught.value.code == "T511"
+        assert "model.base_model_name=models/recipe/checkpoint-20" in str(caught.value.hint)
+
+    @pytest.mark.parametrize(
+        "optimizer", ["optimizer.pt", "optimizer.bin", "optimizer_0/0.distcp", "global_step20/x.pt"]
+    )
+    def test_each_way_of_saving_an_optimizer_is_known(self, optimizer: str) -> None:
+        run = compiled(SFT)
+        write_run_folder(run, {"recipe.yaml": SFT}, overwrite=False)[1].release()
+        checkpoint(run, 20, optimizer=optimizer)
+        assert resumption(compiled(SFT)) is not None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,16 @@ class TestAFreeFolder:
         (Path(run.run_dir) / "metrics.jsonl").write_text("{}\n")
         (Path(run.output_dir) / "runs" / "host").mkdir(parents=True)  # tensorboard's
         demand_free(run, overwrite=False)
+
+    def test_so_is_one_that_was_killed_in_the_middle_of_its_first_save(self, run: CompiledRun) -> None:
+        write(run)
+        half = Path(run.output_dir) / ".saving/checkpoint-3"
+        half.mkdir(parents=True)
+        (half / "model.safetensors").write_bytes(b"cut")
+        (Path(run.output_dir) / "README.md").write_text("a model card")
+        demand_free(run, overwrite=False)
+        write(run)
+        assert not half.parent.exists()
 
     def test_so_is_one_where_a_start_was_killed_early(self, run: CompiledRun) -> None:
         Path(run.run_dir).mkdir(parents=True)
@@ -133,7 +144,9 @@ class TestTheLock:
         for overwrite in (False, True):
             error = refused(run, overwrite)
             assert error.code == "T502"
-            assert error.message.endswith(f"is in use by a run that is going on (process {os.getpid()})")
+            assert error.message.endswith(
+                f"is in use by a run that is going on (process {os.getpid()} on {socket.gethostname()})"
+            )
             with pytest.raises(LaunchError):
                 write_run_folder(run, TEXTS, overwrite)
         held.release()
@@ -154,7 +167,7 @@ class TestTheLock:
         ) as holder:
             assert holder.stdout is not None
             assert holder.stdout.readline() == b"held\n"
-            assert f"(process {holder.pid})" in refused(run).message
+            assert f"(process {holder.pid} on {socket.gethostname()})" in refused(run).message
             holder.kill()
         demand_free(run, overwrite=False)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -154,9 +156,10 @@ def test_without_eval_steps_the_best_model_is_held_against_logging_steps(tmp_pat
 def test_the_best_model_cannot_come_back_from_weights_alone_under_deepspeed(tmp_path: Path) -> None:
     settings = "{load_best_model_at_end: true, eval_strategy: steps, eval_steps: 100, save_only_model: true}"
     text = f"data: {{eval_holdout: 0.1}}\ntraining: {settings}"
-    assert codes(check_overlay(tmp_path, text)) == []
+    assert codes(check_overlay(tmp_path, text)) == ["L338"]
     sharded = text.replace("save_only_model", "deepspeed_config: z.json, save_only_model")
-    assert "DeepSpeed" in only(check_overlay(tmp_path, sharded), "L318").message
+    (found,) = (one for one in check_overlay(tmp_path, sharded).diagnostics if one.code != "L338")
+    assert (found.code, "DeepSpeed" in found.message) == ("L318", True)
 
 
 def test_evaluating_at_the_start_counts_as_evaluating(tmp_path: Path) -> None:
@@ -186,13 +189,18 @@ def test_the_hint_on_a_learning_rate_names_the_range(tmp_path: Path) -> None:
 DEEPSPEED = "training: {deepspeed_config: ds.json, %s}"
 
 
+def deepspeed_file(folder: Path, **settings: Any) -> None:
+    """A file for stage 2 with further settings."""
+    (folder / "ds.json").write_text(json.dumps({"zero_optimization": {"stage": 2}, **settings}))
+
+
 @pytest.mark.parametrize(
     ("file", "settings", "message"),
     [
         ('{"gradient_accumulation_steps": 4}', "seed: 1", "the recipe's gradient_accumulation_steps is 1"),
         ('{"gradient_clipping": 0.5}', "seed: 1", "the recipe's max_grad_norm is 1.0"),
-        ('{"bf16": {"enabled": false}}', "seed: 1", "the recipe's training.bf16 is true"),
-        ('{"bf16": {"enabled": true}}', "fp16: true", "the recipe's training.bf16 is false"),
+        ('{"bf16": {"enabled": false}}', "seed: 1", "the recipe's bf16 is true"),
+        ('{"bf16": {"enabled": true}}', "fp16: true", "the recipe's bf16 is false"),
         ('{"optimizer": {"params": {"lr": 0.1}}}', "learning_rate: 1e-5", "the recipe's learning_rate is 1e-05"),
         ('{"optimizer": {"params": {"betas": [0.9, 0.95]}}}', "seed: 1", "[adam_beta1, adam_beta2] is [0.9, 0.999]"),
         ('{"optimizer": {"params": {"weight_decay": 0.1}}}', "seed: 1", "the recipe's weight_decay is 0.0"),
@@ -204,20 +212,41 @@ DEEPSPEED = "training: {deepspeed_config: ds.json, %s}"
     ],
 )
 def test_a_deepspeed_file_is_held_against_the_recipe(tmp_path: Path, file: str, settings: str, message: str) -> None:
-    (tmp_path / "ds.json").write_text(file)
+    (tmp_path / "ds.json").write_text(file.replace("{", '{"zero_optimization": {"stage": 2}, ', 1))
     checked = check_overlay(tmp_path, DEEPSPEED % settings)
     found = only(checked, "L325")
     assert message in found.message
-    assert marked(checked, found) == "ds.json"
+    key, _, value = settings.partition(": ")
+    assert marked(checked, found) == (value if f"recipe's {key} is" in message else "ds.json")
+
+
+@pytest.mark.parametrize(
+    ("file", "settings", "message"),
+    [
+        ({"optimizer": {"type": "AdamW"}}, "optim: adafactor", "sets optimizer.type to 'AdamW'; the recipe's optim is"),
+        ({"scheduler": {"type": "WarmupCosineLR"}}, "seed: 1", "the recipe's lr_scheduler_type is linear"),
+        ({"optimizer": {"type": "AdamW"}}, "seed: 1", None),
+        ({"scheduler": {"type": "WarmupDecayLR"}}, "lr_scheduler_type: linear", None),
+    ],
+)
+def test_an_optimizer_or_schedule_of_the_file_must_be_the_recipes(
+    tmp_path: Path, file: dict[str, Any], settings: str, message: str | None
+) -> None:
+    deepspeed_file(tmp_path, **file)
+    checked = check_overlay(tmp_path, DEEPSPEED % settings)
+    if message is None:
+        assert codes(checked) == []
+    else:
+        assert message in only(checked, "L325").message
 
 
 def test_every_disagreement_of_a_deepspeed_file_is_a_finding(tmp_path: Path) -> None:
-    (tmp_path / "ds.json").write_text('{"gradient_accumulation_steps": 4, "train_micro_batch_size_per_gpu": 4}')
+    deepspeed_file(tmp_path, gradient_accumulation_steps=4, train_micro_batch_size_per_gpu=4)
     assert codes(check_overlay(tmp_path, DEEPSPEED % "seed: 1")) == ["L325", "L325"]
 
 
 def test_a_global_batch_size_is_compared_where_the_number_of_gpus_is_known(tmp_path: Path) -> None:
-    (tmp_path / "ds.json").write_text('{"train_batch_size": 16}')
+    deepspeed_file(tmp_path, train_batch_size=16)
     text = DEEPSPEED % "per_device_train_batch_size: 2, gradient_accumulation_steps: 4"
     assert codes(check_overlay(tmp_path, text)) == []
     assert codes(check_overlay(tmp_path, f"# with --num-gpus 2\n{text}")) == []
@@ -297,7 +326,7 @@ EVAL = "data: {eval_holdout: 0.1}\ntraining: "
         ("training: {weight_decay: 0, adam_beta1: 0, dataloader_num_workers: 0}", []),
         ("training: {algorithm: grpo, top_p: 1.0, min_p: 1, top_k: 0}", []),
         ("training: {bf16: false}\nmodel: {torch_dtype: float32}", []),
-        ("training: {save_only_model: true, deepspeed_config: z.json}", []),
+        ("training: {save_only_model: true, deepspeed_config: z.json}", ["L338"]),
         ("training: {report_to: tensorboard}\nwandb: {enabled: false}", []),
         ("training: {report_to: wandb}\nwandb: {enabled: true}", []),
         ("training: {report_to: wandb}", []),
@@ -360,12 +389,12 @@ def test_a_tracker_like_no_other_is_answered_with_all_of_them(tmp_path: Path) ->
 
 
 def test_the_precision_of_evaluation_counts_for_deepspeed(tmp_path: Path) -> None:
-    (tmp_path / "ds.json").write_text('{"bf16": {"enabled": false}}')
+    deepspeed_file(tmp_path, bf16={"enabled": False})
     settings = "bf16: false, bf16_full_eval: true, eval_strategy: epoch"
     assert codes(check_overlay(tmp_path, f"data: {{eval_holdout: 0.1}}\n{DEEPSPEED % settings}")) == ["L325"]
 
 
 def test_one_step_of_warmup_is_compared_with_deepspeeds(tmp_path: Path) -> None:
-    (tmp_path / "ds.json").write_text('{"scheduler": {"params": {"warmup_num_steps": 5}}}')
+    deepspeed_file(tmp_path, scheduler={"params": {"warmup_num_steps": 5}})
     assert codes(check_overlay(tmp_path, DEEPSPEED % "warmup_steps: 1")) == ["L325"]
     assert codes(check_overlay(tmp_path, DEEPSPEED % "warmup_steps: 0.1")) == []

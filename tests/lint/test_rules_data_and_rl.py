@@ -136,8 +136,8 @@ class TestAReferenceThatCannotBeOffloaded:
         [
             ("model: {use_lora: true}\n", "without its adapters"),
             ("training: {precompute_ref_log_probs: true}\n", "keeps no reference model"),
-            ("training: {deepspeed_config: ds.json}\n# beside: ds.json {}\n", "DeepSpeed and FSDP"),
-            ("training: {fsdp: full_shard}\n", "DeepSpeed and FSDP"),
+            ("launch: {strategy: zero3}\n", "DeepSpeed and FSDP"),
+            ("launch: {strategy: fsdp2}\n", "DeepSpeed and FSDP"),
             ("training: {sync_ref_model: true}\n", "sync_ref_model"),
             (
                 "model: {use_lora: true, load_in_4bit: true}\ntraining: {ref_model_name: builtin/tiny-chat}\n",

@@ -43,3 +43,8 @@ def test_where_the_number_of_gpus_is_not_known_it_is_a_note_that_names_those_tha
     found = only(check_overlay(tmp_path, text), "L380")
     assert found.severity == "note"
     assert str(found.hint).startswith("start it on 1, 2 or 4 GPUs, or write")
+
+
+def test_an_accumulation_of_no_steps_is_no_crash(tmp_path: Path) -> None:
+    text = f"{GRPO}  prompts_per_rollout: 8\n  gradient_accumulation_steps: 0\n"
+    assert codes(check_overlay(tmp_path, text)) == ["L361"]

@@ -163,7 +163,6 @@ def test_sizes_and_lengths_of_the_data_block_belong_to_training_here(tmp_path: P
             "write eval_temperature, eval_top_p, eval_top_k or num_generations_eval",
         ),
         ("val_kwargs: 4", "write eval_temperature, eval_top_p, eval_top_k and num_generations_eval"),
-        ("strategy: fsdp2", "write deepspeed_config, or leave it out for data parallel training"),
     ],
 )
 def test_what_is_not_equal_is_an_error_that_says_what_to_write(tmp_path: Path, lines: str, hint: str) -> None:

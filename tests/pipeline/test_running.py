@@ -135,12 +135,16 @@ def test_a_failed_stage_ends_the_pipeline_with_the_place_of_its_log(folder: Path
 
 
 def test_a_finished_pipeline_is_run_again_without_torch(done: Path) -> None:
-    code = (
-        "import sys\nfrom recipe_engine.cli import app\n"
-        "try:\n    app(['run', 'pipeline.yaml', '--num-gpus', '0'])\nexcept SystemExit as end:\n    assert not end.code\n"
-        "heavy = {'torch', 'transformers', 'trl', 'datasets', 'pyarrow', 'numpy'} & set(sys.modules)\nassert not heavy, heavy"
-    )
-
+    code = """
+import sys
+from recipe_engine.cli import app
+try:
+    app(["run", "pipeline.yaml", "--num-gpus", "0"])
+except SystemExit as end:
+    assert not end.code
+heavy = {"torch", "transformers", "trl", "datasets", "pyarrow", "numpy"} & set(sys.modules)
+assert not heavy, heavy
+"""
     finished = subprocess.run([sys.executable, "-c", code], cwd=done, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
 

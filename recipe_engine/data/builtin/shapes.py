@@ -150,8 +150,8 @@ def step_labels(questions: Sequence[Question]) -> list[Row]:
 def rankings(questions: Sequence[Question]) -> list[Row]:
     """Translations of digits into digits, of which a bad one has lost some: annotated as TowerBlocks-MT-Ranking is.
 
-    A translation that has lost nothing scores 10; each lost digit, which stands as ``?``, costs 4. Made of the tasks
-    whose answers have all digits.
+    A translation that has lost nothing scores 10; each lost digit, of the last ones, stands as ``?`` and costs 4. Made
+    of the tasks whose answers have all digits.
     """
     rng = random.Random("rankings")
     rows: list[Row] = []
@@ -159,7 +159,7 @@ def rankings(questions: Sequence[Question]) -> list[Row]:
         if question.instruction not in {"Repeat", "Reverse"}:
             continue
         losses = rng.choices(range(3), k=2)
-        texts = [_with_losses(rng, question.input, lost) for lost in losses]
+        texts = [question.input[: 3 - lost] + "?" * lost for lost in losses]
         rows.append(
             {
                 "src_text": question.input,
@@ -171,11 +171,6 @@ def rankings(questions: Sequence[Question]) -> list[Row]:
             }
         )
     return rows
-
-
-def _with_losses(rng: random.Random, digits: str, lost: int) -> str:
-    places = rng.sample(range(len(digits)), lost)
-    return "".join("?" if place in places else digit for place, digit in enumerate(digits))
 
 
 def prompt_only(questions: Sequence[Question]) -> list[Row]:

@@ -57,10 +57,6 @@ _IN_TRAINING = {
         "write gradient_accumulation_steps: train_batch_size / (per_device_train_batch_size x GPUs); OpenRLHF's "
         "micro_train_batch_size is per_device_train_batch_size. 256 in micro-batches of 1 on 8 GPUs: 32"
     ),
-    "zero_stage": (
-        "name a DeepSpeed configuration with that stage in training.deepspeed_config, such as "
-        "recipes/deepspeed/zero3.json; on one GPU leave it out"
-    ),
     "ipo": (
         "write loss_type: ipo_sum, which is OpenRLHF's --ipo, on summed log-probabilities (loss_type: ipo is the "
         "length-normalised one of TRL); for ipo: false leave it out"

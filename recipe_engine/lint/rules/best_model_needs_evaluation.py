@@ -54,6 +54,7 @@ from collections.abc import Iterator
 
 from recipe_engine.lint.facts import first_given, short
 from recipe_engine.lint.rule import Context, Finding
+from recipe_engine.lint.strategy import holds_weights_itself
 
 BEST = ("training", "load_best_model_at_end")
 
@@ -73,9 +74,9 @@ def check(context: Context) -> Iterator[Finding]:
     elif load_best and evaluates == "steps":
         yield from _aligned(context)
     if load_best and context.argument("save_only_model"):
-        deepspeed = context.recipe.training.deepspeed_config is not None
-        if deepspeed or context.argument("fsdp"):
-            message = f"{'DeepSpeed' if deepspeed else 'FSDP'} cannot load back a checkpoint of the model alone"
+        holder = holds_weights_itself(context)
+        if holder is not None:
+            message = f"{holder} cannot load back a checkpoint of the model alone"
             yield Finding(BEST, message, hint="write save_only_model: false, or load_best_model_at_end: false")
 
 

@@ -1,8 +1,9 @@
 """L325 deepspeed-disagrees (error)
 
-A DeepSpeed file may set the batch size, the learning rate and the precision too, and transformers raises where it and
-the training arguments say different things. Written as ``"auto"``, a value is taken from the recipe. A file that does
-not exist yet is not looked for here.
+A DeepSpeed file may set the batch size, clipping, the precision, the optimizer and the schedule too. Where it and the
+training arguments say different things transformers raises, or the file wins without a word. Written as ``"auto"``, a
+value is taken from the recipe; without ``optimizer`` and ``scheduler`` the recipe's are used. ``train_batch_size``
+counts the rows of all processes on all machines. A file that does not exist yet is not looked for here.
 
 Fails:
     # beside: zero2.json {"zero_optimization": {"stage": 2}, "train_micro_batch_size_per_gpu": 4}
@@ -10,16 +11,29 @@ Fails:
       deepspeed_config: zero2.json
       per_device_train_batch_size: 1
 Fails:
-    # beside: zero2.json {"fp16": {"enabled": true}}
+    # beside: zero2.json {"zero_optimization": {"stage": 2}, "fp16": {"enabled": true}}
     training:
       deepspeed_config: zero2.json
       bf16: true
+Fails:
+    # beside: zero2.json {"zero_optimization": {"stage": 2}, "optimizer": {"type": "AdamW"}}
+    training:
+      deepspeed_config: zero2.json
+      optim: adafactor
+Fails:
+    # with --num-gpus 8
+    # beside: zero2.json {"zero_optimization": {"stage": 2}, "train_batch_size": 64}
+    training:
+      deepspeed_config: zero2.json
+      per_device_train_batch_size: 8
+    launch:
+      nodes: 2
 Fails:
     # beside: zero2.json {"zero_optimization": {"stage": 2},}
     training:
       deepspeed_config: zero2.json
 Passes:
-    # beside: zero2.json {"train_micro_batch_size_per_gpu": "auto", "bf16": {"enabled": "auto"}}
+    # beside: zero2.json {"zero_optimization": {"stage": 2}, "train_batch_size": "auto", "bf16": {"enabled": "auto"}}
     training:
       deepspeed_config: zero2.json
       per_device_train_batch_size: 1
@@ -30,12 +44,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from recipe_engine.lint.deepspeed import read_deepspeed_config, value_at
 from recipe_engine.lint.facts import mixed_precision
 from recipe_engine.lint.report import shown
 from recipe_engine.lint.rule import Context, Finding
+from recipe_engine.parallel.deepspeed_file import read_deepspeed_config, value_at
 
 PATH = ("training", "deepspeed_config")
+OPTIMIZERS = {"adamw": "adamw", "adam": "adamw", "onebitadam": "adamw", "lion": "lion"}
+"""DeepSpeed's optimizers, in lower case, and how those of transformers begin that are the same."""
+SCHEDULES = {"warmuplr": "constant_with_warmup", "warmupdecaylr": "linear", "warmupcosinelr": "cosine"}
+"""DeepSpeed's schedules, and the same ones of transformers."""
 
 
 def check(context: Context) -> Iterator[Finding]:
@@ -52,9 +70,17 @@ def check(context: Context) -> Iterator[Finding]:
         if found is not None and found != "auto" and found != wanted:
             key = ".".join(setting)
             yield Finding(
-                PATH,
+                ("training", name) if context.given("training", name) else PATH,
                 f"{file} sets {key} to {shown(found)}; the recipe's {name} is {shown(wanted)}",
                 hint=f'write "auto" for {key} in {file}, so that the recipe decides',
+            )
+    for part, name, families in (("optimizer", "optim", OPTIMIZERS), ("scheduler", "lr_scheduler_type", SCHEDULES)):
+        kind, wanted = value_at(config, (part, "type")), str(context.argument(name))
+        if kind is not None and not wanted.startswith(families.get(str(kind).lower(), str(kind).lower())):
+            yield Finding(
+                ("training", name) if context.given("training", name) else PATH,
+                f"{file} sets {part}.type to {shown(kind)}; the recipe's {name} is {wanted}",
+                hint=f'remove "{part}" from {file}, so that the recipe decides',
             )
 
 
@@ -81,4 +107,4 @@ def _expected(context: Context) -> Iterator[tuple[tuple[str, ...], str, Any]]:
         yield ("scheduler", "params", "total_num_steps"), "max_steps", context.argument("max_steps")
     for kind in ("fp16", "bf16"):
         wanted = mixed_precision(context) == kind or context.argument(f"{kind}_full_eval")
-        yield (kind, "enabled"), f"training.{kind}", wanted
+        yield (kind, "enabled"), kind, wanted

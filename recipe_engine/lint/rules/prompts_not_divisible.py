@@ -42,7 +42,8 @@ from recipe_engine.lint.rule import Context, Finding
 
 def check(context: Context) -> Iterator[Finding]:
     batch = context.argument("per_device_train_batch_size")
-    if not context.algorithm.sizes(context.recipe, 1) or batch < 1:  # L361
+    given = context.recipe.argument("gradient_accumulation_steps", 1)
+    if not context.algorithm.sizes(context.recipe, 1) or batch < 1 or given < 1:  # L361
         return
     rollout, update = context.argument("prompts_per_rollout"), context.argument("prompts_per_update")
     if rollout and update and rollout % update:
@@ -55,7 +56,7 @@ def check(context: Context) -> Iterator[Finding]:
     key = "prompts_per_update" if update else "prompts_per_rollout"
     prompts, group = update or rollout, context.argument("num_generations")
     if update is None and "gradient_accumulation_steps" in context.recipe.arguments:
-        batch *= context.argument("gradient_accumulation_steps")
+        batch *= given
     counts = USUAL_PROCESSES if context.processes is None else (context.processes,)
     failing = [count for count in counts if prompts * group % (batch * count)]
     if not failing:

@@ -41,6 +41,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from recipe_engine.lint.rule import Context, Finding
+from recipe_engine.lint.strategy import holds_weights_itself
 
 
 def check(context: Context) -> Iterator[Finding]:
@@ -60,7 +61,7 @@ def _why_not(context: Context) -> tuple[str, str] | None:
         return "precompute_ref_log_probs keeps no reference model that could be offloaded", "remove it"
     if model.use_lora and context.argument("ref_model_name") is None:
         return "with use_lora the reference is the policy without its adapters", "remove it"
-    if context.recipe.training.deepspeed_config or context.argument("fsdp"):
+    if holds_weights_itself(context):
         return "DeepSpeed and FSDP hold the weights themselves", instead
     if model.load_in_4bit or model.load_in_8bit:
         return "quantized weights cannot be moved one by one", instead

@@ -24,8 +24,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from recipe_engine.lint.deepspeed import read_deepspeed_config, value_at
 from recipe_engine.lint.rule import Context, Finding
+from recipe_engine.parallel.deepspeed_file import read_deepspeed_config, value_at
 
 GATHER = "stage3_gather_16bit_weights_on_model_save"
 

@@ -110,6 +110,8 @@ def _candidates(stage: SelectStage, folders: Iterable[Path]) -> Candidates:
                 raise DataError("D405", message, setting="reward_column")
             elif stage.finished_only and row.get("finish_reason") != "stop":
                 found.dropped["cut at its most tokens"] += 1
+            elif stage.how != "difficulty" and "completion" in row and not _characters(row["completion"], strip=True):
+                found.dropped["empty"] += 1  # nothing of it could be trained on
             elif stage.max_chars is not None and _characters(row.get("completion")) > stage.max_chars:
                 found.dropped[f"longer than {stage.max_chars} characters"] += 1
             else:
@@ -274,7 +276,7 @@ def _lines(file: Path) -> Iterator[tuple[int, Row]]:
             offset += len(line)
 
 
-def _characters(completion: Any) -> int:
-    if isinstance(completion, list):
-        return sum(len(str(turn.get("content") or "")) for turn in completion)
-    return len(str(completion or ""))
+def _characters(completion: Any, *, strip: bool = False) -> int:
+    turns = completion if isinstance(completion, list) else [{"content": completion}]
+    texts = [str(turn.get("content") or "") for turn in turns]
+    return sum(len(text.strip() if strip else text) for text in texts)

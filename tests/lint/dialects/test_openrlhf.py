@@ -83,7 +83,6 @@ def test_a_list_of_another_shape_is_left_to_the_readers_own_error(text: str, tmp
     [
         ("training: {ipo: true}", "ipo", "loss_type: ipo_sum"),
         ("training: {train_batch_size: 256}", "train_batch_size", "gradient_accumulation_steps"),
-        ("training: {zero_stage: 3}", "zero_stage", "deepspeed_config"),
         ("training: {packing_samples: true}", "packing_samples", "leave it out"),
         ("training: {use_wandb: my-token}", "use_wandb", "WANDB_API_KEY"),
         ("training: {pretrain: a/b}", "pretrain", "model.base_model_name"),

@@ -137,3 +137,18 @@ def test_rows_without_prompt_ids_are_an_error(tmp_path: Path, capsys: pytest.Cap
     source = scored(tmp_path / "scored", [{"prompt": "a", "completion": "b", "reward": 1.0}])
     assert start(tmp_path / "out", "select", {"rows": source, "how": "best_of_n"}) == 1
     assert "lacks the column `prompt_id`" in capsys.readouterr().err
+
+
+def test_empty_completions_are_left_out_for_nothing_of_them_could_be_trained_on(tmp_path: Path) -> None:
+    given = rows({"a": [1.0, 0.0], "b": [1.0, 0.0]})
+    given[1]["completion"] = " \n"
+    given[3]["completion"] = [{"role": "assistant", "content": ""}]
+    taken, dropped, _ = chosen(tmp_path, "threshold", given, at_least=0)
+    assert [row["completion"] for row in taken] == ["a0", "b0"]
+    assert dropped == {"empty": 2}
+
+
+def test_rows_that_no_generate_stage_made_are_chosen_among_one_by_one(tmp_path: Path) -> None:
+    given = [{"prompt": "same", "completion": f"{number}", "reward": float(number)} for number in range(4)]
+    taken, _, _ = chosen(tmp_path, "top_k", given, k=2)
+    assert [row["completion"] for row in taken] == ["2", "3"]

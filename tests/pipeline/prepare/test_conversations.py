@@ -134,3 +134,12 @@ def test_the_result_counts_what_was_read_and_written(tmp_path: Path) -> None:
     source = rows_file(tmp_path, [{"text": "a"}, {"text": "b"}])
     result = run(tmp_path / "out", "prepare", {"datasets": [{"name": source}, {"name": source, "max_samples": 1}]})
     assert (result.rows_in, result.rows_out, result.splits) == (3, 3, {"train": 3})
+
+
+def test_a_conversation_is_parted_into_a_prompt_and_its_answer(tmp_path: Path) -> None:
+    first = {"chosen": [ASK, SAY, ASK, SAY], "rejected": [ASK], "source": "x"}
+    done = prepared(
+        tmp_path, [first, {"chosen": [ASK]}, {"chosen": [SAY]}], {"do": "prompt_completion", "column": "chosen"}
+    )
+    assert done["rows"] == [{"rejected": [ASK], "source": "x", "prompt": [ASK, SAY, ASK], "completion": [SAY]}]
+    assert done["dropped"] == {"no answer": 1, "no question": 1}

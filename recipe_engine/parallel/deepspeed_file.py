@@ -1,4 +1,4 @@
-"""The DeepSpeed file that a recipe names, as far as rules look into it."""
+"""The DeepSpeed file that a recipe names, as far as the engine looks into it."""
 
 from __future__ import annotations
 
@@ -40,3 +40,13 @@ def value_at(config: dict[str, Any], setting: tuple[str, ...]) -> Any:
     for key in setting:
         found = found.get(key) if isinstance(found, dict) else None
     return found
+
+
+def stage_of(file: str | None) -> int | None:
+    """The ZeRO stage of a file, 0 where it names none; none where there is no such file, or it cannot be read."""
+    try:
+        config = read_deepspeed_config(file)
+    except ValueError:
+        return None
+    stage = None if config is None else value_at(config, ("zero_optimization", "stage"))
+    return None if config is None else stage if isinstance(stage, int) else 0
