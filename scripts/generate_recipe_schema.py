@@ -6,7 +6,7 @@ a stage, the TRL catalogue or the table of renames:
     python scripts/generate_recipe_schema.py          # write
     python scripts/generate_recipe_schema.py --check  # fail if a file differs from the code
 
-Whatever `recipe lint` accepts is valid under them. They cannot say all that lint does: nothing about two blocks at once.
+Whatever `recipe lint` accepts is valid under them. They cannot say all that it does: nothing about two blocks at once.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def recipe_schema() -> Schema:
 
 
 def pipeline_schema() -> Schema:
-    """The schema of a whole pipeline. What is a recipe's is referred to in the recipe's schema, which lies beside it."""
+    """The schema of a whole pipeline. What is a recipe's is referred to in the schema of recipes beside it."""
     definitions: dict[str, Schema] = {"parents": PARENTS}
     top = _block(Pipeline, definitions)
     thinking = _block(ThinkingBlock, definitions)
@@ -201,9 +201,10 @@ def field_docs(model: type[BaseModel]) -> dict[str, str]:
         (definition,) = ast.parse(inspect.getsource(base)).body
         assert isinstance(definition, ast.ClassDef)
         for statement, below in pairwise(definition.body):
-            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-                if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-                    docs[statement.target.id] = _clean(str(below.value.value))
+            if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+                continue
+            if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+                docs[statement.target.id] = _clean(str(below.value.value))
     return docs
 
 

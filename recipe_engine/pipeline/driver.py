@@ -26,6 +26,8 @@ from recipe_engine.recipe.stages.gate import GateStage
 from recipe_engine.recipe.stages.train import TrainStage
 
 EXIT_FAILED = 1
+EXIT_BUDGET = 75
+"""Exit code of a stage that has cost what it may (``EX_TEMPFAIL``): it goes on once it may cost more."""
 _MOST_AT_ONCE = 8
 """Stages without GPUs that run at once beside others, on a machine with GPUs."""
 
@@ -256,6 +258,9 @@ def _ended(state: _State, child: Child, code: int, processes: Processes) -> None
         return
     log = shorten(Path(state.work.folder(instance), LOG))
     state.failed = True
+    if code == EXIT_BUDGET:
+        state.say(f"{instance.key}: stopped before it costs more than max_dollars; raise it to go on")
+        return
     others = f"; waiting for {', '.join(state.running)}" if state.running else ""
     state.say(f"{instance.key}: failed (exit code {code}); its log: {log}{others}")
 
