@@ -34,9 +34,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--prompts", type=int, default=192)
     parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--one-length", action="store_true", help="prompts and answers of one length: nothing to sort")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for name, (engine, plain) in sides(Path(folder), given.prompts).items():
+        for name, (engine, plain) in sides(Path(folder), given.prompts, one_length=given.one_length).items():
             ours: Times = []
             theirs: Times = []
             for _ in range(given.turns + 1):
@@ -63,7 +64,7 @@ def report(name: str, ours: Times, theirs: Times) -> None:
         print(f"{name:20} {what:18} stage {one:.3f} s, loop {other:.3f} s, ratio {one / other:.3f}", flush=True)
 
 
-def sides(folder: Path, count: int) -> dict[str, tuple[Callable[[], None], Callable[[], None]]]:
+def sides(folder: Path, count: int, *, one_length: bool) -> dict[str, tuple[Callable[[], None], Callable[[], None]]]:
     """For each kind the stage and the loop."""
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
@@ -74,6 +75,9 @@ def sides(folder: Path, count: int) -> dict[str, tuple[Callable[[], None], Calla
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     rows = builtin.rows("builtin/conversations", "train")
     prompts = [{"prompt": row["messages"][:-1]} for row in rows if row["messages"][-1]["role"] == "assistant"][:count]
+    if one_length:
+        asked = builtin.rows("builtin/questions", "train")
+        prompts = [{"prompt": row["prompt"]} for row in asked if row["data_source"] == "last_digit"][:count]
     file = folder / "prompts.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in prompts), encoding="utf-8")
     path = builtin_model.ensure()
@@ -99,7 +103,9 @@ def sides(folder: Path, count: int) -> dict[str, tuple[Callable[[], None], Calla
 
     judge = AutoModelForSequenceClassification.from_pretrained(builtin_model.ensure("builtin/tiny-reward")).eval()
     scored_file = folder / "scored.jsonl"
-    answered = [{**row, "completion": "7" * (1 + place % 40)} for place, row in enumerate(prompts * 4)]
+    answered = [
+        {**row, "completion": "7" * (20 if one_length else 1 + place % 40)} for place, row in enumerate(prompts * 4)
+    ]
     scored_file.write_text("".join(json.dumps(row) + "\n" for row in answered), encoding="utf-8")
 
     @torch.inference_mode()

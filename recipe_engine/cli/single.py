@@ -177,4 +177,5 @@ def _run(work: Work, *, replace: bool) -> int:
             log.say(f"  = help: {error.hint}")
         return EXIT_FINDINGS
     finally:
+        log.close()
         held.release()

@@ -186,7 +186,8 @@ Passes:
 """,
     """P111 setting-of-another-how (error)
 
-A select stage has a setting that its `how` does not read: nothing in a pipeline is ignored.
+A select stage has a setting that its `how` does not read, or the `data` of prompts one that is about training: nothing
+in a pipeline is ignored.
 
 Fails:
     stages:

@@ -56,6 +56,10 @@ class Log(Screen):
         """Write a line of the pipeline's own."""
         self.write(f"{time.strftime('%H:%M:%S')} {message}\n".encode(errors="backslashreplace"))
 
+    def close(self) -> None:
+        """Close the log's file."""
+        self._stream.close()
+
 
 def begin_record(output_dir: Path, record: Record) -> None:
     """Note that the pipeline is started by this process."""

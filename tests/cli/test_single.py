@@ -42,6 +42,10 @@ def test_a_stage_of_flags_and_settings_is_generated_scored_and_not_repeated(tmp_
     [
         (["generate", "--model", "m", "--rows", "builtin/questions", "sampling.nn=4"], "unknown key `nn`"),
         (["generate", "--rows", "builtin/questions"], "lacks the key `model`"),
+        (
+            ["generate", "--model", "builtin/tiny-chat", "data={datasets: [{name: builtin/questions}], shuffle: true}"],
+            "`data.shuffle` is about training",
+        ),
         (["generate", "--model", "./none", "--rows", "builtin/questions"], "error[T505]"),
         (["generate", "--model", "builtin/tiny-chat", "--rows", "none.jsonl"], "there is no none.jsonl"),
         (

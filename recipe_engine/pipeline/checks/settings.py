@@ -34,6 +34,18 @@ _MEASURED = frozenset(
     | {"sources", "nll", "tasks"}
 )
 """What an evaluation's summary has of each model."""
+_OF_TRAINING = {
+    "eval_datasets": "remove it",
+    "eval_holdout": "a prepare stage makes splits",
+    "mixing": "datasets are read one after the other: remove it",
+    "shuffle": "a prepare stage shuffles",
+    "max_length": "write sampling.max_prompt_tokens and sampling.max_tokens",
+    "max_prompt_length": "write sampling.max_prompt_tokens",
+    "overlong_rows": "prompts that are too long are dropped and counted: remove it",
+    "dataset_num_proc": "remove it",
+    "remove_unused_columns": "remove it",
+}
+"""Keys of a data block that say nothing about prompts, and what to do instead."""
 _TAKEN_IDS = frozenset({"lock"})
 """Names of files in the pipeline's folder."""
 
@@ -51,9 +63,11 @@ def check(findings: Findings) -> None:
             _check_prepare(findings, node, stage)
         elif isinstance(stage, GenerateStage):
             _check_prompts(findings, node)
+            _check_data(findings, node)
             _check_thoughts(findings, node, stage)
         elif isinstance(stage, EvaluateStage):
             _check_evaluate(findings, node, stage)
+            _check_data(findings, node)
         elif isinstance(stage, GateStage):
             _check_gate(findings, node, stage)
         elif isinstance(stage, LoopStage):
@@ -143,6 +157,22 @@ def _check_prompts(findings: Findings, node: Node) -> None:
     if (rows is None) == (data is None):
         what = "neither `rows` nor `data` is given" if rows is None else "both `rows` and `data` are given"
         findings.add("P120", (*node.path, "kind"), f"{node.id}: {what}", hint="write one of them")
+
+
+def _check_data(findings: Findings, node: Node) -> None:
+    """Check that ``data`` has only what prompts are read by: the rest is about training."""
+    data = node.tree.get("data")
+    if not isinstance(data, dict):
+        return
+    for key, instead in _OF_TRAINING.items():
+        if key in data:
+            message = f"`data.{key}` is about training, and prompts are not read by it"
+            findings.add("P111", (*node.path, "data", key), message, hint=instead, at_key=True)
+    for index, entry in enumerate(data.get("datasets") or ()):
+        if isinstance(entry, dict) and "weight" in entry:
+            message = "`weight` is about training, and every prompt is read once"
+            hint = "remove it; max_samples takes the first rows"
+            findings.add("P111", (*node.path, "data", "datasets", index, "weight"), message, hint=hint, at_key=True)
 
 
 def _check_thoughts(findings: Findings, node: Node, stage: GenerateStage) -> None:

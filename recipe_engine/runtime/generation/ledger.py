@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -19,25 +21,37 @@ class Ledger:
         self.path = path
         self.known: dict[Key, dict[str, Any]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = path.open("ab+")
         self._lock = threading.Lock()
-        self._stream.seek(0)
         whole = 0
-        for line in self._stream:
-            if not line.endswith(b"\n"):
-                break
-            entry = json.loads(line)
-            self.known[tuple(entry["key"])] = entry
-            whole += len(line)
+        if path.exists():
+            with path.open("rb") as lines:
+                for line in lines:
+                    if not line.endswith(b"\n"):
+                        break
+                    entry = json.loads(line)
+                    self.known[tuple(entry["key"])] = entry
+                    whole += len(line)
+        self._stream = path.open("ab", buffering=0)
         self._stream.truncate(whole)
+        self._end = whole
 
     def add(self, key: Key, entry: dict[str, Any]) -> None:
-        """Keep an answer: it is with the system when this returns, so that a killed process loses none."""
-        line = json.dumps({"key": key, **entry}, ensure_ascii=False, separators=(",", ":")) + "\n"
+        """Keep an answer: it is with the system when this returns, so that a killed process loses none.
+
+        Raises:
+            OSError: it cannot be written, such as on a full disk. Nothing of it is left in the file.
+        """
+        text = json.dumps({"key": key, **entry}, ensure_ascii=False, separators=(",", ":")) + "\n"
+        line = text.encode("utf-8", "backslashreplace")
         with self._lock:
+            try:
+                if self._stream.write(line) != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            except OSError:
+                self._stream.truncate(self._end)
+                raise
+            self._end += len(line)
             self.known[key] = entry
-            self._stream.write(line.encode("utf-8", "backslashreplace"))
-            self._stream.flush()
 
     def close(self) -> None:
         """Close the file."""

@@ -36,7 +36,7 @@ class Draws(LogitsProcessor):
         """``width`` is the padded length of the prompts."""
         self.width = width
         self.numbers = uniforms(seeds, steps).to(device)
-        self.finite = torch.ones((), dtype=torch.bool, device=device)
+        self.sum = torch.zeros((), dtype=torch.float64, device=device)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Scores of shape (B, V), -inf but for the drawn tokens."""
@@ -44,7 +44,7 @@ class Draws(LogitsProcessor):
         # Single precision would round the tail of a large vocabulary away.
         below = scores.softmax(dim=-1).cumsum(dim=-1, dtype=torch.float64)
         total = below[:, -1:]
-        self.finite &= total.isfinite().all()
+        self.sum += total.sum()
         drawn = torch.searchsorted(below, numbers * total, right=True).clamp_(max=scores.shape[1] - 1)
         return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)
 
@@ -53,11 +53,11 @@ class Finite(LogitsProcessor):
     """Notes whether logits were numbers: the largest of others would be any token."""
 
     def __init__(self, device: torch.device) -> None:
-        self.finite = torch.ones((), dtype=torch.bool, device=device)
+        self.sum = torch.zeros((), device=device)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """The scores as they are."""
-        self.finite &= ~scores.amax(dim=-1).isnan().any()
+        self.sum += scores.amax()
         return scores
 
 
@@ -68,11 +68,21 @@ def uniforms(seeds: Sequence[int], steps: int) -> Tensor:
     return torch.stack(rows)
 
 
+class Chain(LogitsProcessorList):
+    """Processors one after the other. transformers' own list looks at the signature of each, for every token."""
+
+    def __call__(self, input_ids: Tensor, scores: Tensor, **_: object) -> Tensor:
+        """The scores after the last."""
+        for processor in self:
+            scores = processor(input_ids, scores)
+        return scores
+
+
 def processors(
     sampling: SamplingBlock, seeds: Sequence[int], width: int, device: torch.device
-) -> tuple[LogitsProcessorList, Draws | Finite]:
+) -> tuple[Chain, Draws | Finite]:
     """What is done to logits before the largest is taken, in transformers' order, and the last of it."""
-    made = LogitsProcessorList()
+    made = Chain()
     if sampling.repetition_penalty != 1:
         made.append(RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty))
     last: Draws | Finite = Finite(device)
@@ -96,7 +106,7 @@ def demand_finite(last: Draws | Finite) -> None:
     Raises:
         RunError: one was not.
     """
-    if not last.finite:
+    if not last.sum.isfinite():  # a sum with one that is no number in it is none
         hint = "its weights are damaged, or overflow in their type: try engine.torch_dtype: bfloat16 or float32"
         raise RunError("the model's logits are not numbers (NaN)", hint)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -57,6 +58,10 @@ def _told(folder: Path, work: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001 # the last to see it: said with its traceback, exit code 1
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            hint = "make room and start again: whole shards and kept answers stand"
+            _print(compiled, f"{error.filename or folder}: {error.strerror}", hint)
+            return 1
         print(masked(traceback.format_exc(), compiled), file=sys.stderr)
         _print(compiled, f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}", None)
         return 1

@@ -11,16 +11,18 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from recipe_engine.data.errors import DataError
-from recipe_engine.data.shards import as_line, remove_unfinished, shard_path, whole_shards, write_shard, write_whole
+from recipe_engine.data.shards import as_line, remove_unfinished, shard_path, whole_shards, write_shard
 from recipe_engine.runtime.generation.requests import Say
 
 Row = dict[str, Any]
@@ -108,10 +110,12 @@ def take_in(work: Work) -> Counts:
         first = next(shard, None)
         if first is None:
             break
-        write_shard(work.inputs_folder, len(keys), _again(first, shard))
+        work.inputs_folder.mkdir(parents=True, exist_ok=True)
+        # Not brought to the disk: each start writes them anew.
+        with shard_path(work.inputs_folder, len(keys)).open("w", encoding="utf-8") as stream:
+            stream.writelines(chain([first], shard))
         keys.append(digest.hexdigest())
-    work.inputs_folder.mkdir(parents=True, exist_ok=True)
-    write_whole(work.inputs_folder / "keys.json", json.dumps(keys))
+    _put(work.inputs_folder / "keys.json", json.dumps(keys))
     remove_unfinished(work.rows_folder)
     for number, path in whole_shards(work.rows_folder).items():
         if number >= len(keys) or _known(work, number, keys[number]) is None:
@@ -119,39 +123,34 @@ def take_in(work: Work) -> Counts:
     return counts
 
 
-def _some(rows: Iterator[Row], most: int, digest: Any) -> Iterator[Row]:
+def _some(rows: Iterator[Row], most: int, digest: Any) -> Iterator[str]:
+    """The lines of the next rows."""
     for _ in range(most):
         row = next(rows, None)
         if row is None:
             return
-        row, line = _plain(row)
+        line = _line(row)
         digest.update(line.encode("utf-8", "backslashreplace"))
-        yield row
+        yield line
 
 
-def _plain(row: Row) -> tuple[Row, str]:
-    """A row as JSON holds it, and its line. What JSON has no form for, such as a date, becomes text.
+def _line(row: Row) -> str:
+    """A row as a line of JSON. What JSON has no form for, such as a date, becomes text.
 
     Raises:
         DataError: it holds a number that JSON has not.
     """
     try:
         try:
-            return row, as_line(row)
+            return as_line(row)
         except TypeError:
-            row = json.loads(json.dumps(row, default=str))
-            return row, as_line(row)
+            return as_line(json.loads(json.dumps(row, default=str)))
     except ValueError as error:
         names = ", ".join(name for name, value in row.items() if value != value) or "one of its columns"
         message = f"a row holds a number that is none (NaN or infinity) in {names}, which rows of stages cannot hold"
         raise DataError(
             "D405", message, hint="mend it, or leave the column out: data.datasets[0].dataset_columns"
         ) from error
-
-
-def _again(first: Row, rest: Iterator[Row]) -> Iterator[Row]:
-    yield first
-    yield from rest
 
 
 def unfinished(work: Work) -> list[int]:
@@ -184,10 +183,18 @@ def _make_shard(work: Work, maker: Maker, number: int, key: str) -> None:
     made = list(maker.rows(rows, counts, kept))
     maker.finish(counts, kept)
     counts.rows_out = len(made)
-    # The counts first: rows without them would be made again.
-    write_whole(work.counts_file(number), json.dumps({"key": key, **counts.as_data()}))
+    # The counts first: rows without them are made again. So they need not be on the disk before the rows are.
+    _put(work.counts_file(number), json.dumps({"key": key, **counts.as_data()}))
     write_shard(work.rows_folder, number, made)
     kept.unlink(missing_ok=True)
+
+
+def _put(path: Path, text: str) -> None:
+    """Write a file that a reader sees whole, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}-{os.getpid()}")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
 
 
 def counted(work: Work) -> Counts:

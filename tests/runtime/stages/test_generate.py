@@ -108,6 +108,14 @@ def test_neither_what_pads_nor_the_models_own_settings_matter(tiny_chat: Path, t
     carried_out(tmp_path / "plain", stage)
     plain = [(row["completion"], row["finish_reason"]) for row in rows_in(tmp_path / "plain")]
     assert {reason for _, reason in plain} == {"stop", "length"}
+    tokens = {
+        reason: [row["completion_tokens"] for row in rows_in(tmp_path / "plain") if row["finish_reason"] == reason]
+        for reason in ("stop", "length")
+    }
+    assert set(tokens["length"]) == {16}
+    assert (
+        min(tokens["stop"]) < 16
+    )  # those that ended before the others of their batch are not counted with its padding
     tokenizer = AutoTokenizer.from_pretrained(tiny_chat)
     own = {"temperature": 0.01, "top_k": 1, "repetition_penalty": 5.0, "do_sample": True, "max_length": 3}
     changed = copied(tiny_chat, tmp_path / "changed", **own)
