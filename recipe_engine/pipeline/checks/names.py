@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from recipe_engine.lint.report import nearest, shown
 from recipe_engine.pipeline.checks import Findings
-from recipe_engine.pipeline.graph import MAKE_ROWS, Carried, Named, Node, Sliced, splits_of
+from recipe_engine.pipeline.graph import MAKE_ROWS, Carried, Named, Node, Sliced, Target, splits_of
 from recipe_engine.pipeline.references import Reference
 from recipe_engine.recipe.stages.loop import LoopStage
 from recipe_engine.recipe.stages.select import SelectStage
 from recipe_engine.source import Document, Path
+
+Add = Callable[[str, str, str | None], None]
+"""Adds a finding about a reference: its code, what is wrong, and a hint."""
 
 _MAKE = "prepare, generate, score, select and evaluate make rows"
 
@@ -121,11 +124,10 @@ def _check_reference(findings: Findings, node: Node, reference: Reference, docum
         _check_split(reference, target, add)
 
 
-def _check_split(reference: Reference, target: Node, add: object) -> None:
+def _check_split(reference: Reference, target: Node, add: Add) -> None:
     splits = splits_of(target.stage)
-    if reference.split is None or reference.split in splits or not callable(add):
-        return
-    add("P125", f"`{target.id}` makes no split `{reference.split}`", f"it makes {', '.join(splits)}")
+    if reference.split is not None and reference.split not in splits:
+        add("P125", f"`{target.id}` makes no split `{reference.split}`", f"it makes {', '.join(splits)}")
 
 
 def _check_after(findings: Findings, node: Node, path: Path, name: str, in_cycle: bool) -> None:
@@ -155,24 +157,24 @@ def _hint_for_unknown(findings: Findings, node: Node, name: str) -> str:
     return _did_you_mean(name, known) or f"there are {', '.join(f'${one}' for one in known)}"
 
 
-def _did_you_mean(name: str, known: object) -> str:
-    names = list(known) if isinstance(known, list | dict) else []
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    names = list(known)
     close = nearest(name, names)
     if close:
         return f"did you mean {close}?"
     return f"there are {', '.join(names)}" if names else "there is none before it"
 
 
-def _what(target: object) -> str:
+def _what(target: Target) -> str:
     if isinstance(target, Named):
         return "a model"
     if isinstance(target, Carried):
         return f"the model that the loop {target.loop.id} carries"
     if isinstance(target, Sliced):
         return f"a slice of rows of the loop {target.loop.id}"
-    if isinstance(target, Node) and target.stage.kind == "train":
+    if target.stage.kind == "train":
         return "the model of a train stage"
-    return f"a stage of kind {target.stage.kind}" if isinstance(target, Node) else "something else"
+    return f"a stage of kind {target.stage.kind}"
 
 
 def _cycles(findings: Findings) -> Iterator[tuple[Node, ...]]:
