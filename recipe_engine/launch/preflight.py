@@ -30,7 +30,7 @@ from recipe_engine.recipe.rewards import CodeReward, FunctionReward, PrmReward, 
 _FIRST_ROWS = 20
 _QUICKSTART = "quickstart-"
 _BUILTIN_TEMPLATES = {"chatml"}
-_BUILTIN_MODELS = ("builtin/tiny-chat", "builtin/tiny-reward")
+_BUILTIN_MODELS = ("builtin/tiny-chat", "builtin/tiny-ranker", "builtin/tiny-reward")
 
 
 def preflight(run: CompiledRun, overwrite: bool, *, here: bool = True, first: bool = True) -> None:
@@ -83,24 +83,29 @@ def _packages(run: CompiledRun) -> Iterator[tuple[str, str, str]]:
 
 
 def _demand_model(run: CompiledRun) -> None:
-    _demand_builtin("model.base_model_name", run.model.base_model_name)
-    _demand_model_folder("model.base_model_name", run.model.base_model_name, "config.json")
+    demand_builtin("model.base_model_name", run.model.base_model_name)
+    demand_model_folder("model.base_model_name", run.model.base_model_name, "config.json")
     if run.model.tokenizer_name is not None:
-        _demand_model_folder("model.tokenizer_name", run.model.tokenizer_name, "tokenizer_config.json")
+        demand_model_folder("model.tokenizer_name", run.model.tokenizer_name, "tokenizer_config.json")
     chosen = algorithm(run.algorithm)
     if chosen.task == "causal_lm":
         _demand_architecture("model.base_model_name", run.model.base_model_name, scores=False)
     for setting, model in chosen.models_named(run.settings).items():
-        _demand_model_folder(f"training.{setting}", model, "config.json")
+        demand_model_folder(f"training.{setting}", model, "config.json")
         _demand_architecture(f"training.{setting}", model, scores=setting == "critic_init")
     for reward in run.rewards:
         if isinstance(reward, RewardModelReward | PrmReward):
-            _demand_builtin(f"reward {reward.label}", reward.model)
-            _demand_model_folder(f"reward {reward.label}", reward.model, "config.json")
+            demand_builtin(f"reward {reward.label}", reward.model)
+            demand_model_folder(f"reward {reward.label}", reward.model, "config.json")
             _demand_architecture(f"reward {reward.label}", reward.model, scores=isinstance(reward, RewardModelReward))
 
 
-def _demand_builtin(setting: str, name: str) -> None:
+def demand_builtin(setting: str, name: str) -> None:
+    """Check the name of an embedded model.
+
+    Raises:
+        LaunchError: there is none of this name.
+    """
     if locate(name).kind == "builtin" and name not in _BUILTIN_MODELS:
         raise LaunchError("T505", f"{setting}: there is no model {name}", f"embedded are: {', '.join(_BUILTIN_MODELS)}")
 
@@ -123,10 +128,13 @@ def _demand_architecture(setting: str, name: str, *, scores: bool) -> None:
         raise LaunchError("T505", f"{setting}: {shorten(name)} {what}", hint)
 
 
-def _demand_model_folder(setting: str, name: str, file: str) -> None:
+def demand_model_folder(setting: str, name: str, file: str) -> None:
     """Check a model or tokenizer that is named by a path.
 
     Runs write to ``models/``, so that a name which begins so is one of theirs that is not there yet, not a Hub id.
+
+    Raises:
+        LaunchError: it is not there, or holds no model.
     """
     if locate(name).kind != "local" and not name.startswith("models/"):
         return

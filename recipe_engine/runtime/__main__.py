@@ -1,6 +1,8 @@
 """``python -m recipe_engine.runtime COMPILED.json``: one training process.
 
-``python -m recipe_engine.runtime inspect COMPILED.json ROWS`` shows the run's rows instead.
+``python -m recipe_engine.runtime inspect COMPILED.json ROWS`` shows the run's rows instead,
+``python -m recipe_engine.runtime hand-on COMPILED.json FOLDER`` makes its trained model whole for the next stage, and
+``python -m recipe_engine.runtime stage FOLDER [PROCESSES]`` carries out a stage of a pipeline.
 """
 
 from __future__ import annotations
@@ -25,12 +27,20 @@ EXIT_INTERRUPTED = 130
 
 def main(arguments: list[str]) -> int:
     """Do what the arguments say. Returns the exit code."""
+    if arguments[0] in {"stage", "stage-worker"}:
+        from recipe_engine.runtime.stages.process import stage_process, worker_process
+
+        if arguments[0] == "stage-worker":
+            return worker_process(Path(arguments[1]), arguments[2])
+        return stage_process(Path(arguments[1]), int(arguments[2]) if len(arguments) > 2 else None)
     with _interrupted_in_silence():
         quieten()
     if arguments[0] == "inspect":
         from recipe_engine.runtime.inspect import inspect_run
 
         return inspect_run(Path(arguments[1]), int(arguments[2]))
+    if arguments[0] == "hand-on":
+        return hand_on_run(Path(arguments[1]), Path(arguments[2]))
     return train_run(Path(arguments[0]))
 
 
@@ -92,6 +102,21 @@ def _interrupted_in_silence() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def hand_on_run(compiled: Path, whole: Path) -> int:
+    """Make a trained model whole, and load it. Returns the exit code."""
+    from recipe_engine.compiled import CompiledRun
+    from recipe_engine.runtime.errors import RunError
+    from recipe_engine.runtime.hand_on import hand_on
+
+    run = CompiledRun.model_validate_json(compiled.read_text(encoding="utf-8"))
+    try:
+        hand_on(run, whole, print)
+    except RunError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _end(code: int, run: CompiledRun, kept: object) -> int:

@@ -22,10 +22,10 @@ from recipe_engine.algorithms import algorithm
 from recipe_engine.algorithms.base import Task
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.location import locate
+from recipe_engine.data.remote import fetch, fetched_path
 from recipe_engine.recipe.model import ModelBlock
 from recipe_engine.runtime import builtin_model
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.remote import fetch, fetched_path
 
 Say = Callable[[str], None]
 

@@ -20,6 +20,7 @@ from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.check import demand_few_invalid, is_bad_answer, open_rows
 from recipe_engine.data.errors import DataError, RowError
 from recipe_engine.data.rows import Converter
+from recipe_engine.data.sources import raw_rows
 from recipe_engine.data.steps import step_tokens
 from recipe_engine.recipe.data import DatasetEntry, RowShape
 from recipe_engine.recipe.rewards import Reward
@@ -29,7 +30,6 @@ from recipe_engine.runtime.lengths import OverlongError, fitter_for, limits_of
 from recipe_engine.runtime.mixing import drawn, mixed, parted, weighted
 from recipe_engine.runtime.reward_rows import COLUMN, pack
 from recipe_engine.runtime.rewards import applies_to_row, row_checks
-from recipe_engine.runtime.sources import raw_rows
 from recipe_engine.runtime.tokenize import tokenizer_for
 
 Row = dict[str, Any]

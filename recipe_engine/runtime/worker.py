@@ -30,6 +30,7 @@ from recipe_engine.runtime.checkpointing import save_tied_once, save_whole, was_
 from recipe_engine.runtime.disk import full_disk
 from recipe_engine.runtime.errors import RunError, StoppedError
 from recipe_engine.runtime.finite import demand_finite_loss
+from recipe_engine.runtime.hand_on import hand_on
 from recipe_engine.runtime.launch_check import WrapperCheck, check_launch, check_trainer
 from recipe_engine.runtime.offload import supported_offload
 from recipe_engine.runtime.picture import draw
@@ -184,6 +185,8 @@ def finish(run: CompiledRun, model: Any, say: Any) -> None:
     if run.thinking is not None:
         write_thinking(saved, run.thinking)
     draw(read_metrics(Path(run.run_dir) / METRICS), Path(run.run_dir) / "loss.png", run.run_name)
+    if run.hands_on_to is not None:
+        hand_on(run, Path(run.hands_on_to), say)
     upload_model(run, say)
     Path(run.run_dir, FINISHED).touch()
 

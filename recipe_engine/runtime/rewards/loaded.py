@@ -12,16 +12,16 @@ from accelerate import PartialState
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.integrations import deepspeed
 
-from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.location import locate
 from recipe_engine.recipe.rewards.models import PrmReward, RewardModelReward
 from recipe_engine.runtime import builtin_model
 from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.rewards.context import RewardContext
 
 Settings = RewardModelReward | PrmReward
 
 
-def load_scorer(settings: Settings, run: CompiledRun, auto_class: Any, **arguments: Any) -> Any:
+def load_scorer(settings: Settings, run: RewardContext, auto_class: Any, **arguments: Any) -> Any:
     """A model on the run's device, in evaluation mode, without gradients.
 
     Raises:
