@@ -12,6 +12,9 @@ MARKER = "whole.json"
 STAGING = ".saving"
 """Folder, in the output folder, where a checkpoint is written before it is renamed into place."""
 
+RECORDS = ("compiled.json", "inputs.json")
+"""Files of the run's folder that each checkpoint has a copy of: what it was trained by, and on what."""
+
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 
@@ -57,6 +60,17 @@ def whole_checkpoints(output: Path) -> list[Path]:
 def newest_whole(output: Path) -> Path | None:
     """The whole checkpoint of the latest step; none where there is none."""
     return next(reversed(whole_checkpoints(output)), None)
+
+
+def can_be_resumed(checkpoint: Path) -> bool:
+    """Whether it holds more than the model: an optimizer as transformers, accelerate or DeepSpeed saves it."""
+    return any(any(checkpoint.glob(name)) for name in ("optimizer*", "global_step*"))
+
+
+def bring_to_disk(path: Path) -> None:
+    """Have the system write what it may still hold back of a file, where that exists."""
+    if path.exists():
+        _sync(path)
 
 
 def _sync(path: Path) -> None:

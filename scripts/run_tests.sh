@@ -5,10 +5,14 @@ set -euo pipefail
 
 usage() {
   cat <<'END'
-Usage: ./scripts/run_tests.sh [PYTEST_ARGUMENTS...]
+Usage: ./scripts/run_tests.sh [--long] [PYTEST_ARGUMENTS...]
 
 Without arguments: ruff, mypy and the import contracts, then the whole test suite in two processes.
 With arguments: pytest alone with these arguments, in the root of the checkout, for example tests/scripts -k quoting.
+
+--long: the long forms of the tests that have one, which take hours: a run is killed 100 times instead of 4, every
+algorithm is resumed instead of one of each kind, and so on. Alone it is like no arguments, else like any other one:
+--long tests/faults runs the long forms of the fault tests.
 
 The environment is found or made as ./scripts/run_training.sh --help says, with the dev extra.
 
@@ -32,7 +36,12 @@ cd "$root"
 # One thread a process: two test processes that each start a thread per core slow each other down.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
-if (($#)); then exec "$python" -m pytest "$@"; fi
+long=()
+if [[ $# == 1 && $1 == --long ]]; then
+  long=(--long)
+elif (($#)); then
+  exec "$python" -m pytest "$@"
+fi
 
 failed=
 check() { # NAME COMMAND...
@@ -49,7 +58,7 @@ check 'import contracts' "$python" -c \
 
 printf '== pytest\n'
 status=0
-"$python" -m pytest -n 2 --dist loadgroup || status=$?
+"$python" -m pytest -n 2 --dist loadgroup ${long[@]+"${long[@]}"} || status=$?
 # On stderr: the last line of the output stays the one in which pytest counts.
 if [[ $failed ]]; then
   say "failed besides pytest: $failed (shown above)."

@@ -3,9 +3,32 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
+
+import pytest
 
 # A suite started in the background (nohup, `&`, some CI runners) inherits ignored signals, and so would every process
 # that a test starts: tests that send them need the dispositions of a shell's foreground.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="the long forms of tests: more cases, more repetitions")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only the long form has (marker ``long``)."""
+    if not config.getoption("--long"):
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture
+def times(request: pytest.FixtureRequest) -> int:
+    """How often a test that repeats itself does so: the marker ``times(short, long)`` says it."""
+    marker = request.node.get_closest_marker("times")
+    short_and_long: Sequence[int] = marker.args
+    return short_and_long[bool(request.config.getoption("--long"))]

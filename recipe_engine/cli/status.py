@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,8 @@ def status(
         widths = [max(len(row[index]) for row in rows) for index in range(len(_COLUMNS))]
         for row in rows:
             write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        if any(one.state in {"stopped", "died", "failed"} for one in found):
+            write("go on with one that did not come to its end: recipe resume RUN")
     for error in wrong:
         write(f"error[{error.code}]: {error.message}", err=True)
 
@@ -48,7 +51,7 @@ def _row(one: RunStatus) -> tuple[str, ...]:
     left = one.seconds_left
     return (
         one.folder.name,
-        one.state if one.state != "failed" else f"failed ({one.code})",
+        _state(one),
         "-" if one.step is None else f"{one.step}/{one.max_steps}" if one.max_steps else str(one.step),
         _short(one.loss),
         _short(one.seconds_per_step),
@@ -56,6 +59,15 @@ def _row(one: RunStatus) -> tuple[str, ...]:
         _short(one.gpu_memory),
         one.checkpoint.name.removeprefix("checkpoint-") if one.checkpoint else "-",
     )
+
+
+def _state(one: RunStatus) -> str:
+    if one.state == "failed":
+        return f"failed ({one.code})"
+    job = f" ({one.job})" if one.job and one.state in {"submitted", "running"} else ""
+    doing = f", {one.phase}" if one.phase not in {None, "training"} else ""
+    elsewhere = f" on {one.host}" if one.state == "running" and one.host not in {None, socket.gethostname()} else ""
+    return one.state + job + elsewhere + doing
 
 
 def _short(value: float | str | None) -> str:
@@ -68,7 +80,10 @@ def _as_data(one: RunStatus) -> dict[str, object]:
         "run_name": one.run.run_name,
         "algorithm": one.run.algorithm,
         "state": one.state,
+        "phase": one.phase,
         "pid": one.pid,
+        "job": str(one.job) if one.job else None,
+        "host": one.host,
         "exit_code": one.code,
         "log": str(one.log) if one.log else None,
         "step": one.step,

@@ -7,10 +7,13 @@ import os
 import socket
 import subprocess
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from recipe_engine.compiled import CompiledRun
+from recipe_engine.launch.jobs import surrounding_job
+from recipe_engine.lines import append_line
 
 FILE = "attempts.jsonl"
 
@@ -19,6 +22,7 @@ Attempt = dict[str, Any]
 
 def begin(run: CompiledRun, log: Path, restart: int = 0) -> None:
     """Note that the run is started by this process, for the ``restart``-th time after a passing fault."""
+    job = surrounding_job()
     _append(
         run,
         {
@@ -31,6 +35,7 @@ def begin(run: CompiledRun, log: Path, restart: int = 0) -> None:
             "checkpoint": run.checkpoint,
             "engine": run.engine,
             "git": git_state(Path(run.recipe_folder)),
+            "job": None if job is None else asdict(job),
         },
     )
 
@@ -75,5 +80,4 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 
 def _append(run: CompiledRun, entry: Attempt) -> None:
-    with Path(run.run_dir, FILE).open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
+    append_line(Path(run.run_dir, FILE), entry)

@@ -8,7 +8,10 @@ import signal
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+
+from recipe_engine.launch import lock
 
 _SET_PARENT_DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of linux/prctl.h."""
@@ -61,17 +64,28 @@ def _ranks(mark: str) -> Iterator[tuple[int, int]]:
 def processes_of(launcher: int | None, output: Path) -> list[int]:
     """The process to signal for a run to stop: its launcher; where that was killed, the workers that it left.
 
-    A number alone is no proof, for the system gives numbers again: the process must be one of this engine's.
+    A number alone is no proof, for the system gives numbers again, and another machine has its own: the process must
+    be one of this engine's, and hold this run's lock.
     """
     if not Path("/proc/self").exists():  # no Linux
         return [launcher] if launcher else []
-    found = dict(_engine_processes())
+    found = {pid: arguments for pid, arguments in _engine_processes() if _has_open(pid, output / "run" / lock.NAME)}
     if launcher in found:
         return [launcher]
-    mine = str(output.absolute() / "run")
-    left = {pid: arguments for pid, arguments in found.items() if any(part.startswith(mine) for part in arguments)}
     # A launcher of several passes the signal on: sent to its ranks as well, it would be their second.
-    return [pid for pid, arguments in left.items() if "recipe_engine.launch.ranks" in arguments] or list(left)
+    return [pid for pid, arguments in found.items() if "recipe_engine.launch.ranks" in arguments] or list(found)
+
+
+def _has_open(pid: int, file: Path) -> bool:
+    try:
+        descriptors = list(Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False  # it has ended, or is another user's
+    for descriptor in descriptors:
+        with suppress(OSError):  # closed in this moment
+            if os.path.samefile(descriptor, file):
+                return True
+    return False
 
 
 def _engine_processes() -> Iterator[tuple[int, list[str]]]:

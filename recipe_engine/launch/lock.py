@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,9 @@ NAME = "lock"
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 """What file systems answer that have no locks, such as some network ones."""
+_PATIENCE_SECONDS = 0.5
+"""For so long a lock is asked for again: whoever only looks holds it for a moment, and a holder needs one to write its
+name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +27,35 @@ class Lock:
     """A held lock. It is held for as long as a process has its descriptor open, and gone however that process ends."""
 
     descriptor: int
+    exclusive: bool = True
+    """Whether it keeps others out: some file systems, of a network for the most part, have no locks."""
 
     def name_holder(self, pid: int) -> None:
-        """Write down who holds it, for those who meet it."""
+        """Write down who holds it, and on which machine, for those who meet it."""
         os.ftruncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, f"{pid}\n".encode(), 0)
+        os.pwrite(self.descriptor, f"{pid} {socket.gethostname()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let go of it, unless another process has inherited it."""
         os.close(self.descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock."""
+
+    pid: int
+    """Number of the process; 0 where it is not known."""
+    host: str
+    """Name of its machine."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is a process of this machine."""
+        return self.host in {"", socket.gethostname()}
+
+    def __str__(self) -> str:
+        return f"process {self.pid or 'unknown'}" + (f" on {self.host}" if self.host else "")
 
 
 def demand_unlocked(run: CompiledRun) -> None:
@@ -44,7 +69,7 @@ def demand_unlocked(run: CompiledRun) -> None:
     except FileNotFoundError:
         return
     try:
-        _take(descriptor, run)
+        _take(descriptor, run, fcntl.LOCK_SH)  # others may look as well
     finally:
         os.close(descriptor)
 
@@ -57,27 +82,22 @@ def lock(run: CompiledRun) -> Lock:
     """
     descriptor = os.open(_path(run), os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _take(descriptor, run)
+        return Lock(descriptor, exclusive=_take(descriptor, run, fcntl.LOCK_EX))
     except LaunchError:
         os.close(descriptor)
         raise
-    return Lock(descriptor)
 
 
-def holder(run_dir: Path) -> int | None:
-    """The process that holds the lock of a run's folder; none where nothing does, whatever number stands there.
-
-    0 is one whose number is not known.
-    """
+def holder(run_dir: Path) -> Holder | None:
+    """Who holds the lock of a run's folder; none where nobody does, whatever is written there."""
     try:
         descriptor = os.open(run_dir / NAME, os.O_RDWR)
     except OSError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # a start at this moment must not be refused for it
     except BlockingIOError:
-        written = os.pread(descriptor, 32, 0).strip()
-        return int(written) if written.isdigit() else 0
+        return _written(descriptor)
     except OSError:
         return None
     finally:
@@ -85,16 +105,29 @@ def holder(run_dir: Path) -> int | None:
     return None
 
 
-def _take(descriptor: int, run: CompiledRun) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-        message = f"training.output_dir: {run.output_dir} is in use by a run that is going on (process {holder})"
-        raise LaunchError("T502", message, "choose another training.run_name or output_dir, or wait") from error
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
+def _take(descriptor: int, run: CompiledRun, how: int) -> bool:
+    """Take the lock. Returns whether the file system has locks at all."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() < deadline:
+                time.sleep(0.02)
+                continue
+            who = _written(descriptor)
+            message = f"training.output_dir: {run.output_dir} is in use by a run that is going on ({who})"
+            raise LaunchError("T502", message, "choose another training.run_name or output_dir, or wait") from error
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            return False
+        return True
+
+
+def _written(descriptor: int) -> Holder:
+    pid, _, host = os.pread(descriptor, 512, 0).decode(errors="replace").strip().partition(" ")
+    return Holder(int(pid) if pid.isdecimal() else 0, host)
 
 
 def _path(run: CompiledRun) -> Path:

@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from recipe_engine.checkpoints import MARKER, is_whole, newest_whole
+from recipe_engine.checkpoints import MARKER, can_be_resumed, is_whole, whole_checkpoints
 from recipe_engine.compiled import FINISHED, CompiledRun
 from recipe_engine.launch import inputs
 from recipe_engine.launch.command import COMPILED
 from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.paths import shorten
-
-Verdict = Literal["harmless", "said", "refused", "fixed"]
-
-_HARMLESS = re.compile(
-    r"(wandb|s3)\..*|run_name|recipe_(file|folder)|engine|resume.*|checkpoint|allow_.*|data\.dataset_num_proc"
-    r"|planned\..*|launch\.(start_minutes|hang_minutes|grace_minutes|restarts|restart_seconds|rendezvous|environment)"
-    r"|launch\.(strategy|gpu_memory_gib|mixed_precision)"  # what they come to stands in strategy, bf16 and fp16
-    r"|training\.(logging_.*|report_to|run_name|save_.*|eval_.*|per_device_eval_batch_size|push_to_hub|hub_.*|disable_tqdm"
-    r"|dataloader_.*|log_completions.*|num_completions_to_print|log_unique_prompts|load_best_model_at_end"
-    r"|metric_for_best_model|greater_is_better|project|trackio_.*|include_.*|full_determinism|torch_empty_cache_steps)"
-)
-"""Settings by which a run is watched and kept."""
-_SAID = re.compile(
-    r"gpus|processes|nodes|strategy|launch\..*|data\.eval_.*"
-    r"|training\.(lr_scheduler_.*|warmup_steps|max_steps|num_train_epochs|max_grad_norm"
-    r"|beta|epsilon.*|temperature|top_[pk]|min_p|entropy_coef.*|.*_checkpointing.*|bf16|tf32|use_cpu|deepspeed|fsdp_config|ddp_.*)"
-)
-"""Settings that may change on the way, and change what comes after."""
-_FIXED = re.compile(r"training\.((\w+_)?learning_rate|weight_decay|adam_.*|optim|optim_.*)")
-"""Settings that a checkpoint brings along with the optimizer's state: others would be read by nobody."""
+from recipe_engine.launch.verdicts import Verdict, verdict_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +27,7 @@ class Change:
 
     @property
     def verdict(self) -> Verdict:
-        if _HARMLESS.fullmatch(self.name):
-            return "harmless"
-        if _FIXED.fullmatch(self.name):
-            return "fixed"
-        return "said" if _SAID.fullmatch(self.name) else "refused"
+        return verdict_on(self.name)
 
     def __str__(self) -> str:
         return f"{self.name}: {_shown(self.before)} -> {_shown(self.now)}"
@@ -63,36 +39,39 @@ class Resumption:
 
     run: CompiledRun
     changes: tuple[Change, ...] = ()
+    note: str = ""
+    """What else is to be said."""
 
 
 def resumption(run: CompiledRun) -> Resumption | None:
     """How a run goes on, as ``training.resume`` says; none where it begins from the start.
 
-    ``auto`` goes on where the output folder holds a run that did not finish and saved a whole checkpoint.
+    ``auto`` goes on where the output folder holds a run that did not finish and saved a whole checkpoint. The recipe is
+    compared with the one that the checkpoint was trained by.
 
     Raises:
         LaunchError: the checkpoint that is named cannot be used, or the recipe has changed in what makes a run another.
     """
     if run.resume == "never":
         return None
-    if run.resume != "auto":
-        return Resumption(run.model_copy(update={"checkpoint": _demand_usable(run.resume)}))
-    before = _unfinished(run)
-    newest = newest_whole(Path(run.output_dir)) if before else None
-    if before is None or newest is None:
+    checkpoint = _newest(run) if run.resume == "auto" else _demand_usable(run.resume)
+    if checkpoint is None:
         return None
-    if not _has_optimizer(newest):
-        raise _model_alone(
-            newest, "training.output_dir", "training.resume=never and training.overwrite_output_dir=true"
-        )
-    found = [*_changes(before, run), *_changed_inputs(run)]
+    now = run.model_copy(update={"checkpoint": str(checkpoint)})
+    records = _records_of(checkpoint, run)
+    if records is None:
+        return Resumption(now, note=f"{shorten(checkpoint)} does not say what it was trained by: nothing is compared")
+    before = _compiled(records)
+    found = [*_changes(before, run), *_changed_inputs(records, run)]
     changes = tuple(change for change in found if change.verdict != "harmless")
-    _demand_same_files(before, run, newest)
+    _demand_same_files(before, run, checkpoint)
     refused = [change for change in changes if change.verdict == "refused" and change.name not in run.resume_changes]
     if refused:
+        where = f"training.output_dir: {shorten(run.output_dir)} holds an unfinished run"
         raise LaunchError(
             "T512",
-            f"training.output_dir: {shorten(run.output_dir)} holds an unfinished run of another recipe:"
+            (where if run.resume == "auto" else f"training.resume: {shorten(checkpoint)} is")
+            + " of another recipe:"
             + "".join(f"\n    {change}" for change in refused),
             "choose another output_dir; or allow it with training.resume_changes: "
             f"[{', '.join(change.name for change in refused)}]; or begin anew with training.resume=never and "
@@ -102,11 +81,29 @@ def resumption(run: CompiledRun) -> Resumption | None:
     if fixed:
         raise LaunchError(
             "T512",
-            f"{shorten(str(newest))} brings along the settings of its optimizer, and the recipe has others:"
+            f"{shorten(checkpoint)} brings along the settings of its optimizer, and the recipe has others:"
             + "".join(f"\n    {change}" for change in fixed),
             "write them as they were; or begin a run from its weights: model.base_model_name, and another output_dir",
         )
-    return Resumption(run.model_copy(update={"checkpoint": str(newest)}), changes)
+    return Resumption(now, changes)
+
+
+def recipe_of(checkpoint: Path, run: CompiledRun) -> CompiledRun:
+    """The run that a checkpoint in the output folder of ``run`` was trained by; ``run`` where it does not say."""
+    records = _records_of(checkpoint, run)
+    return run if records is None else _compiled(records)
+
+
+def _newest(run: CompiledRun) -> Path | None:
+    """The checkpoint to go on from in the output folder; none where no run was stopped there, or it saved none."""
+    if Path(run.run_dir, FINISHED).exists() or not Path(run.run_dir, COMPILED).is_file():
+        return None
+    whole = whole_checkpoints(Path(run.output_dir))
+    found = next((one for one in reversed(whole) if can_be_resumed(one)), None)
+    if whole and found is None:
+        anew = "training.resume=never and training.overwrite_output_dir=true"
+        raise _model_alone(whole[-1], "training.output_dir", anew)
+    return found
 
 
 def _demand_same_files(before: CompiledRun, run: CompiledRun, checkpoint: Path) -> None:
@@ -133,7 +130,7 @@ def _demand_same_files(before: CompiledRun, run: CompiledRun, checkpoint: Path) 
     )
 
 
-def _demand_usable(checkpoint: str) -> str:
+def _demand_usable(checkpoint: str) -> Path:
     """Check a checkpoint that the recipe names. One of another program has no marker; it is taken as it is."""
     folder, shown = Path(checkpoint), shorten(checkpoint)
     if not folder.is_dir():
@@ -142,16 +139,11 @@ def _demand_usable(checkpoint: str) -> str:
         message, hint = f"{shown} holds no checkpoint (trainer_state.json is missing)", "name a folder checkpoint-N"
     elif (folder / MARKER).exists() and not is_whole(folder):
         message, hint = f"{shown} is damaged: a file is missing, or was cut off", "name an earlier checkpoint"
-    elif not _has_optimizer(folder):
+    elif not can_be_resumed(folder):
         raise _model_alone(folder, "training.resume", "training.resume=never")
     else:
-        return checkpoint
+        return folder
     raise LaunchError("T511", f"training.resume: {message}", hint)
-
-
-def _has_optimizer(checkpoint: Path) -> bool:
-    """Whether a checkpoint holds more than a model: transformers' file, accelerate's, or DeepSpeed's folder."""
-    return any(any(checkpoint.glob(name)) for name in ("optimizer*", "global_step*"))
 
 
 def _model_alone(checkpoint: Path, setting: str, anew: str) -> LaunchError:
@@ -164,30 +156,34 @@ def _model_alone(checkpoint: Path, setting: str, anew: str) -> LaunchError:
     )
 
 
-def _unfinished(run: CompiledRun) -> CompiledRun | None:
-    """The run that was stopped in the output folder."""
-    compiled, finished = Path(run.run_dir, COMPILED), Path(run.run_dir, FINISHED)
-    if finished.exists() or not compiled.is_file():
-        return None
+def _records_of(checkpoint: Path, run: CompiledRun) -> Path | None:
+    """The folder with what a checkpoint was trained by: its own, or where it is the run's, the run's."""
+    if (checkpoint / COMPILED).is_file():
+        return checkpoint
+    own = checkpoint.parent == Path(run.output_dir) and Path(run.run_dir, COMPILED).is_file()
+    return Path(run.run_dir) if own else None
+
+
+def _compiled(records: Path) -> CompiledRun:
     try:
-        return CompiledRun.model_validate_json(compiled.read_text(encoding="utf-8"))
+        return CompiledRun.model_validate_json((records / COMPILED).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:  # of another version of the engine, or damaged
-        message = f"training.output_dir: {shorten(compiled)} cannot be read, so it is not known what was trained there"
+        message = f"{shorten(records / COMPILED)} cannot be read, so it is not known what was trained there"
         hint = "begin anew with training.resume=never and training.overwrite_output_dir=true"
         raise LaunchError("T512", message, hint) from error
 
 
 def _changes(before: CompiledRun, now: CompiledRun) -> Iterator[Change]:
-    old, new = dict(_settings(before)), dict(_settings(now))
+    old, new = dict(settings_of(before)), dict(settings_of(now))
     for name in dict.fromkeys([*old, *new]):
         if old.get(name) != new.get(name):
             yield Change(name, old.get(name), new.get(name))
 
 
-def _changed_inputs(run: CompiledRun) -> Iterator[Change]:
+def _changed_inputs(records: Path, run: CompiledRun) -> Iterator[Change]:
     """Files that hold something else than when the run was started; named by their paths."""
     try:
-        before = json.loads(Path(run.run_dir, inputs.FILE).read_text(encoding="utf-8"))
+        before = json.loads((records / inputs.FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return  # of an earlier version
     for name, digest in inputs.fingerprints(run).items():
@@ -195,7 +191,7 @@ def _changed_inputs(run: CompiledRun) -> Iterator[Change]:
             yield Change(shorten(name), "what it held at the start", "something else")
 
 
-def _settings(run: CompiledRun) -> Iterator[tuple[str, Any]]:
+def settings_of(run: CompiledRun) -> Iterator[tuple[str, Any]]:
     """Every setting of a run, by the name that a recipe gives it."""
     for block, value in run.model_dump(mode="json").items():
         if block in {"arguments", "settings"}:

@@ -10,13 +10,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from recipe_engine.checkpoints import STAGING
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.diagnostics.redact import redact
-from recipe_engine.launch import attempts, inputs, lock
+from recipe_engine.launch import attempts, inputs, jobs, lock
 from recipe_engine.launch.command import COMPILED
 from recipe_engine.launch.errors import LaunchError
 
-_FOLDERS = re.compile(r"checkpoint-\d+|global_step\d+")
+_FOLDERS = re.compile(r"checkpoint-\d+|global_step\d+|" + re.escape(STAGING))
 _SAVED = re.compile(
     r".*\.safetensors(\.index\.json)?|(adapter_|generation_|tokenizer_)?config\.json|training_args\.bin"
     r"|tokenizer\.(json|model)|chat_template\.jinja|special_tokens_map\.json|added_tokens\.json|vocab\.json|merges\.txt"
@@ -63,14 +64,15 @@ def _holds_no_result(run: CompiledRun) -> bool:
     folder, run_dir = Path(run.output_dir), Path(run.run_dir)
     if not folder.exists():
         return True
-    records = {run_dir, folder / "runs"}  # the second is tensorboard's
+    # Beside its records: tensorboard's, a checkpoint that was cut off, and TRL's card of a model that is not there yet.
+    records = {run_dir, *(folder / name for name in ("runs", STAGING, "README.md"))}
     if any(path not in records for path in folder.iterdir()):
         return False
     if (run_dir / COMPILED).is_file() or not any(folder.iterdir()):
         return True
     own = run_dir.iterdir() if run_dir.is_dir() else ()
-    # The lock is the first thing that a run writes.
-    return [path.name for path in own] == [lock.NAME] and not (folder / "runs").exists()
+    # Before a run begins, there is what says that it was submitted; the lock is the first thing that it writes.
+    return {path.name for path in own} <= {lock.NAME, jobs.FILE} and not (folder / "runs").exists()
 
 
 def demand_writable(folder: Path, setting: str) -> None:
@@ -110,6 +112,7 @@ def _write(run: CompiledRun, texts: Mapping[str, str]) -> Path:
     folder = Path(run.run_dir)
     if not run.checkpoint:
         _clear(Path(run.output_dir))
+    jobs.forget(folder)
     compiled = write_compiled(run)
     _write_whole(folder / inputs.FILE, json.dumps(inputs.fingerprints(run), indent=1))
     (folder / "recipe").mkdir(exist_ok=True)

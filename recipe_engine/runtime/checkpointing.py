@@ -1,28 +1,29 @@
-"""Checkpoints that appear whole or not at all, and hold what transformers and TRL leave out."""
+"""Checkpoints that appear whole or not at all, and hold what transformers and TRL leave out (see ``carried``)."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import rotate_checkpoints
 
-from recipe_engine.checkpoints import STAGING, rename_into_place, seal
+from recipe_engine.checkpoints import RECORDS, STAGING, bring_to_disk, rename_into_place, seal
+from recipe_engine.runtime.callbacks.metrics import METRICS
+from recipe_engine.runtime.carried import save_carried
 from recipe_engine.runtime.errors import RunError
 
 _LITTLE_SPACE = 1 << 20
 
 
-def save_whole(trainer: Any) -> None:
+def save_whole(trainer: Any, run_dir: Path) -> None:
     """Have a trainer write each checkpoint aside, and rename it into place once every process has written its part.
 
-    Older ones are rotated only then: at no moment is there none.
+    With it goes a copy of what the run was compiled to, and what was logged so far is on the disk before. Older ones
+    are rotated only then: at no moment is there none.
     """
     write, place = trainer._save_checkpoint, trainer._get_output_dir
 
@@ -48,13 +49,17 @@ def save_whole(trainer: Any) -> None:
             raise
         finally:
             trainer._get_output_dir, trainer.args.save_total_limit = place, limit
-        _save_round(trainer, staging / name)
+        save_carried(trainer, staging / name)
         if trainer.state.best_model_checkpoint == str(staging / name):
             trainer.state.best_model_checkpoint = str(output / name)
             if trainer.args.should_save:
                 trainer.state.save_to_json(str(staging / name / TRAINER_STATE_NAME))
         trainer.accelerator.wait_for_everyone()
         if trainer.args.should_save:
+            for record in RECORDS:
+                if (run_dir / record).is_file():
+                    shutil.copyfile(run_dir / record, staging / name / record)
+            bring_to_disk(run_dir / METRICS)
             seal(staging / name)
             shutil.rmtree(output / name, ignore_errors=True)  # one that was cut off, or of an earlier attempt
             rename_into_place(staging / name, output / name)
@@ -87,45 +92,6 @@ def save_tied_once(trainer: Any) -> None:
 def _size_of(model: Any) -> int:
     """Bytes of a model's weights."""
     return sum(getattr(p, "ds_numel", p.numel()) * p.element_size() for p in model.parameters())
-
-
-def _round_file(checkpoint: Path, process: int) -> Path:
-    return checkpoint / f"round_{process}.pt"
-
-
-def _save_round(trainer: Any, checkpoint: Path) -> None:
-    """Keep the round of samples that is being trained on, which TRL would draw anew: with other weights."""
-    if getattr(trainer, "_buffered_inputs", None) is not None and not trainer.args.save_only_model:
-        state = {"step": trainer._step, "inputs": trainer._buffered_inputs, "made_for": _made_for(trainer)}
-        torch.save(state, _round_file(checkpoint, trainer.args.process_index))
-
-
-def _made_for(trainer: Any) -> list[int]:
-    """What a round fits: the number of processes that share it, and whether it holds a reference model's view."""
-    return [trainer.args.world_size, int(trainer.beta != 0)]
-
-
-class RoundRestored(TrainerCallback):
-    """Goes on with the round of samples of the checkpoint that training is resumed from."""
-
-    def __init__(self, trainer: Any, checkpoint: str | None, say: Callable[[str], None]) -> None:
-        self.trainer = trainer
-        self.checkpoint = checkpoint
-        self.say = say
-
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if self.checkpoint is None or not hasattr(self.trainer, "_buffered_inputs"):
-            return
-        file = _round_file(Path(self.checkpoint), args.process_index)
-        device = "cpu" if args.device.type == "cpu" else args.device  # torch.load knows no cpu:0
-        kept = torch.load(file, map_location=device, weights_only=True) if file.is_file() else None
-        fits = torch.tensor(kept is not None and kept["made_for"] == _made_for(self.trainer), device=args.device)
-        # One process that draws anew while another does not would wait for it forever.
-        agreed = bool(self.trainer.accelerator.gather(fits.unsqueeze(0)).all())
-        if agreed and kept is not None:
-            self.trainer._step, self.trainer._buffered_inputs = kept["step"], kept["inputs"]
-        else:
-            self.say("resume: the checkpoint holds no round of samples that fits this run; a new one is drawn")
 
 
 def was_at_the_end(checkpoint: str, args: TrainingArguments) -> bool:

@@ -18,11 +18,13 @@ from recipe_engine.algorithms.grpo import prompt_limit_of
 from recipe_engine.compiled import FINISHED, STOPPED, CompiledRun
 from recipe_engine.data.thinking_file import write_thinking
 from recipe_engine.runtime import model as loading
-from recipe_engine.runtime.callbacks.metrics import MetricsFile, read_metrics
+from recipe_engine.runtime.callbacks.heartbeat import Heartbeat
+from recipe_engine.runtime.callbacks.metrics import METRICS, MetricsFile, read_metrics
 from recipe_engine.runtime.callbacks.progress import Progress
 from recipe_engine.runtime.callbacks.stopping import Stopping
 from recipe_engine.runtime.callbacks.upload import CheckpointUpload, upload_model
-from recipe_engine.runtime.checkpointing import RoundRestored, save_tied_once, save_whole, was_at_the_end
+from recipe_engine.runtime.carried import CarriedOn
+from recipe_engine.runtime.checkpointing import save_tied_once, save_whole, was_at_the_end
 from recipe_engine.runtime.errors import RunError, StoppedError
 from recipe_engine.runtime.finite import demand_finite_loss
 from recipe_engine.runtime.launch_check import WrapperCheck, check_launch, check_trainer
@@ -59,6 +61,7 @@ def train(run: CompiledRun) -> Any:
         DataError: the data cannot be used.
     """
     run_dir, chosen = Path(run.run_dir), algorithm(run.algorithm)
+    heartbeat = Heartbeat(run_dir)
     notes: list[str] = []
     connect(run)
     arguments = trainer_config(run, notes.append)
@@ -94,7 +97,7 @@ def train(run: CompiledRun) -> Any:
                 processing_class=tokenizer,
                 quantization_config=loading.quantization(run.model),
                 peft_config=loading.adapter(run.model, chosen.task),
-                callbacks=[MetricsFile(run_dir / "metrics.jsonl"), Progress(), CheckpointUpload(run, say)],
+                callbacks=[MetricsFile(run_dir / METRICS), Progress(), CheckpointUpload(run, say)],
                 **({"reward_funcs": scorers} if chosen.reward_driven else {}),
                 **({"settings": settings} if settings is not None else {}),
                 **further,
@@ -111,10 +114,13 @@ def train(run: CompiledRun) -> Any:
         trainer.prompt_cut = "left" if run.data.overlong_rows == "left" else "right"
     loading.name_base_model(run, trainer.model)
     check_trainer(run, trainer)
+    if run.checkpoint is not None:
+        trainer.args.eval_on_start = False  # it was measured when the run was started
     stopping = Stopping()
-    for callback in (WrapperCheck(run, trainer), RoundRestored(trainer, run.checkpoint, say), stopping):
+    for callback in (WrapperCheck(run, trainer), CarriedOn(trainer, run.checkpoint, say), stopping, heartbeat):
         trainer.add_callback(callback)
-    save_whole(trainer)
+    heartbeat.watch(trainer)
+    save_whole(trainer, run_dir)
     save_tied_once(trainer)
     demand_finite_loss(trainer)
     say(_shape(trainer))
@@ -168,7 +174,7 @@ def finish(run: CompiledRun, model: Any, say: Any) -> None:
     check_saved(saved, model)
     if run.thinking is not None:
         write_thinking(saved, run.thinking)
-    draw(read_metrics(Path(run.run_dir) / "metrics.jsonl"), Path(run.run_dir) / "loss.png", run.run_name)
+    draw(read_metrics(Path(run.run_dir) / METRICS), Path(run.run_dir) / "loss.png", run.run_name)
     upload_model(run, say)
     Path(run.run_dir, FINISHED).touch()
 

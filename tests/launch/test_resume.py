@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from recipe_engine.checkpoints import newest_whole, seal, whole_checkpoints
+from recipe_engine.checkpoints import RECORDS, newest_whole, seal, whole_checkpoints
 from recipe_engine.compile import Options
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.errors import LaunchError
-from recipe_engine.launch.resume import resumption
+from recipe_engine.launch.resume import recipe_of, resumption
 from recipe_engine.launch.run_folder import write_run_folder
 from tests.compile.support import GRPO, SFT, compiled
 
@@ -146,6 +147,42 @@ class TestAuto:
         Path(started.run_dir, "compiled.json").write_text("{")
         with pytest.raises(LaunchError, match="it is not known what was trained there"):
             resumption(started)
+
+
+class TestWhatItIsComparedWith:
+    """Each checkpoint says what it was trained by: a start with another recipe that failed since changes nothing."""
+
+    def test_it_is_the_recipe_of_the_checkpoint(self, started: CompiledRun) -> None:
+        newest = Path(started.output_dir) / "checkpoint-100"
+        for record in RECORDS:
+            shutil.copy(Path(started.run_dir, record), newest)
+        other = compiled(
+            SFT, "data.max_length=99", f"training.resume={newest}", "training.resume_changes=[data.max_length]"
+        )
+        write_run_folder(resumed(other), {"recipe.yaml": SFT}, overwrite=False)[1].release()  # and that start fails
+        found = resumption(compiled(SFT))
+        assert found is not None
+        assert found.changes == ()
+        assert recipe_of(newest, other).data.max_length == started.data.max_length
+
+    def test_so_it_is_for_one_of_another_folder(self, started: CompiledRun) -> None:
+        named = f"training.resume={started.output_dir}/checkpoint-100"
+        found = resumption(compiled(SFT, named, "training.output_dir=models/other"))
+        assert found is not None
+        assert "nothing is compared" in found.note
+        for record in RECORDS:
+            shutil.copy(Path(started.run_dir, record), Path(started.output_dir) / "checkpoint-100")
+        found = resumption(compiled(SFT, named, "training.output_dir=models/other"))
+        assert found is not None
+        assert (found.note, found.changes) == ("", ())
+        with pytest.raises(LaunchError, match=r"data\.max_length: 512 -> 99"):
+            resumption(compiled(SFT, named, "training.output_dir=models/other", "data.max_length=99"))
+
+
+def resumed(run: CompiledRun) -> CompiledRun:
+    found = resumption(run)
+    assert found is not None
+    return found.run
 
 
 class TestAPath:

@@ -156,9 +156,10 @@ def test_without_eval_steps_the_best_model_is_held_against_logging_steps(tmp_pat
 def test_the_best_model_cannot_come_back_from_weights_alone_under_deepspeed(tmp_path: Path) -> None:
     settings = "{load_best_model_at_end: true, eval_strategy: steps, eval_steps: 100, save_only_model: true}"
     text = f"data: {{eval_holdout: 0.1}}\ntraining: {settings}"
-    assert codes(check_overlay(tmp_path, text)) == []
+    assert codes(check_overlay(tmp_path, text)) == ["L338"]
     sharded = text.replace("save_only_model", "deepspeed_config: z.json, save_only_model")
-    assert "DeepSpeed" in only(check_overlay(tmp_path, sharded), "L318").message
+    (found,) = (one for one in check_overlay(tmp_path, sharded).diagnostics if one.code != "L338")
+    assert (found.code, "DeepSpeed" in found.message) == ("L318", True)
 
 
 def test_evaluating_at_the_start_counts_as_evaluating(tmp_path: Path) -> None:
@@ -325,7 +326,7 @@ EVAL = "data: {eval_holdout: 0.1}\ntraining: "
         ("training: {weight_decay: 0, adam_beta1: 0, dataloader_num_workers: 0}", []),
         ("training: {algorithm: grpo, top_p: 1.0, min_p: 1, top_k: 0}", []),
         ("training: {bf16: false}\nmodel: {torch_dtype: float32}", []),
-        ("training: {save_only_model: true, deepspeed_config: z.json}", []),
+        ("training: {save_only_model: true, deepspeed_config: z.json}", ["L338"]),
         ("training: {report_to: tensorboard}\nwandb: {enabled: false}", []),
         ("training: {report_to: wandb}\nwandb: {enabled: true}", []),
         ("training: {report_to: wandb}", []),

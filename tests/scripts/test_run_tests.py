@@ -37,6 +37,15 @@ def test_with_arguments_pytest_alone_gets_them_unchanged(checkout: Checkout) -> 
     assert answer.out == f"<-m><pytest><-k><a and 'b c'><--><x\ny>{checkout.root} 1"
 
 
+def test_the_long_forms_are_a_run_of_everything_or_of_what_is_named(checkout: Checkout) -> None:
+    checkout.add_venv("dev")
+    assert checkout.run("run_tests.sh", "--long").status == 0
+    assert len(checkout.calls) == 5
+    assert checkout.calls[4] == "run -m pytest -n 2 --dist loadgroup --long"
+    assert checkout.run("run_tests.sh", "--long", "tests/faults").status == 0
+    assert checkout.calls[5:] == ["run -m pytest --long tests/faults"]
+
+
 def test_help_needs_no_environment(checkout: Checkout) -> None:
     answer = checkout.run("run_tests.sh", "--help")
     assert answer.status == 0

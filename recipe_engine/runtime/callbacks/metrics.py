@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from recipe_engine.lines import append_line
+
+METRICS = "metrics.jsonl"
+"""The file's name in the run's folder."""
 
 
 class MetricsFile(TrainerCallback):
@@ -19,11 +25,18 @@ class MetricsFile(TrainerCallback):
         self.path = path
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Take back what was logged after the checkpoint that training goes on from: it will be logged again."""
+        """Take back what was logged after the checkpoint that training goes on from: it will be logged again.
+
+        So is a line that was cut off. The file is replaced as a whole: whoever is killed here leaves the old one.
+        """
         if state.is_world_process_zero and self.path.is_file():
             kept = [line for line in read_metrics(self.path) if line["step"] <= state.global_step]
-            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
-            self.path.write_text(text, encoding="utf-8")
+            beside = self.path.with_suffix(".new")
+            with beside.open("w", encoding="utf-8") as stream:
+                stream.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(beside, self.path)
 
     def on_log(
         self,
@@ -38,8 +51,7 @@ class MetricsFile(TrainerCallback):
         line = {"step": state.global_step, "max_steps": state.max_steps, "time": round(time.time(), 3), **finite(logs)}
         if torch.cuda.is_available() and args.device.type == "cuda":
             line["gpu_memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 3)
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        append_line(self.path, line)
 
 
 def finite(logs: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from recipe_engine.runtime.thoughts import Opener, thought_opener
 from recipe_engine.runtime.trainers import advantages as estimate
 from recipe_engine.runtime.trainers.decoding import sampling
 from recipe_engine.runtime.trainers.divergence import divergence
+from recipe_engine.runtime.trainers.epochs import OrderOfEpoch
 
 Batch = dict[str, Any]
 
@@ -47,6 +48,9 @@ class RolloutTrainer(GRPOTrainer):
         self.rewards: Tensor
         """Rewards of the round at hand, (N, F): of each completion on any process, by each function; before weights."""
         super().__init__(*args, **others)
+
+    def _get_train_sampler(self, dataset: Any = None) -> OrderOfEpoch:
+        return OrderOfEpoch(super()._get_train_sampler(dataset), self)
 
     # What a subclass may override
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,25 @@ def test_a_resumed_training_takes_back_what_came_after_its_checkpoint(
     assert len(read_metrics(file)) == 4
     MetricsFile(file).on_train_begin(arguments, TrainerState(global_step=2), TrainerControl())
     assert [entry["step"] for entry in read_metrics(file)] == [1, 2]
+
+
+def test_whoever_is_killed_while_it_takes_back_lines_loses_none(
+    tmp_path: Path, arguments: TrainingArguments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "m.jsonl"
+    for step in (1, 2, 3):
+        log(file, arguments, step, loss=float(step))
+    with file.open("a") as stream:
+        stream.write('{"step": 4, "lo')  # of a machine that lost its power
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        MetricsFile(file).on_train_begin(arguments, TrainerState(global_step=2), TrainerControl())
+    assert [entry["step"] for entry in read_metrics(file)] == [1, 2, 3]
+    monkeypatch.undo()
+    MetricsFile(file).on_train_begin(arguments, TrainerState(global_step=2), TrainerControl())
+    log(file, arguments, 3, loss=3.0)
+    assert [json.loads(line)["step"] for line in file.read_text(encoding="utf-8").splitlines()] == [1, 2, 3]
