@@ -25,6 +25,7 @@ from recipe_engine.cli import (
     single,
     status,
     stop,
+    submit,
     train,
     wait,
 )
@@ -40,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Turns validated YAML recipes into trained language models.",
 )
-for verb in (lint, fix, explain, schema, plan, inspect, train, run, single, status, logs, stop, resume, wait):
+for verb in (lint, fix, explain, schema, plan, inspect, train, run, single, submit, status, logs, stop, resume, wait):
     verb.register(app)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.companions import Meeting
+from recipe_engine.launch.environment import kept_environment
 from recipe_engine.launch.gpus import visible_devices
+from recipe_engine.launch.interfaces import interface_variables
 
 COMPILED = "compiled.json"
 WORKER = "recipe_engine.runtime"
@@ -35,10 +38,10 @@ def worker_command(run: CompiledRun) -> list[str]:
 def worker_environment(run: CompiledRun) -> dict[str, str]:
     """The whole environment of the run's processes, but for where they meet.
 
-    It is this process's own, but for what a surrounding launcher left there: the run would take itself for a part of
-    that one's processes, and wait for the others.
+    It is this process's own, as far as ``launch.environment`` lets it through, but for what a surrounding launcher left
+    there: the run would take itself for a part of that one's processes, and wait for the others.
     """
-    environment = clean_environment()
+    environment = clean_environment(kept_environment(run, os.environ))
     if run.nodes == 1 and sys.platform == "linux":
         # gloo would take the interface of the host's name, which may lead nowhere.
         environment.setdefault("GLOO_SOCKET_IFNAME", "lo")
@@ -50,11 +53,11 @@ def worker_environment(run: CompiledRun) -> dict[str, str]:
     return defaults | environment | {"CUDA_VISIBLE_DEVICES": ""}
 
 
-def clean_environment() -> dict[str, str]:
-    """This process's environment, but for what a surrounding launcher left there."""
+def clean_environment(whole: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """An environment, by default this process's, but for what a surrounding launcher left there."""
     environment = {
         name: value
-        for name, value in os.environ.items()
+        for name, value in whole.items()
         if name not in _LAUNCHERS and not name.startswith(_LAUNCHER_PREFIXES)
     }
     return environment | {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", **safe_path()}
@@ -68,8 +71,10 @@ def cpu_environment() -> dict[str, str]:
 
 
 def meeting_environment(meeting: Meeting, node: int) -> dict[str, str]:
-    """How ``launch.ranks`` is told where the processes of an attempt meet, and which machine this is."""
-    return {"MASTER_ADDR": meeting.address, "MASTER_PORT": str(meeting.port), "NODE_RANK": str(node)}
+    """How ``launch.ranks`` is told where the processes of an attempt meet, which machine this is, and by which network
+    interface the others are reached; what the user says of that stays."""
+    place = {"MASTER_ADDR": meeting.address, "MASTER_PORT": str(meeting.port), "NODE_RANK": str(node)}
+    return place | interface_variables(meeting.interface)
 
 
 def safe_path() -> dict[str, str]:
