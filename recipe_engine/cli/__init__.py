@@ -41,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Turns validated YAML recipes into trained language models.",
 )
-for verb in (lint, fix, explain, schema, plan, inspect, train, run, single, submit, status, logs, stop, resume, wait):
+for verb in (lint, fix, explain, schema, plan, inspect, train, submit, run, single, status, logs, stop, resume, wait):
     verb.register(app)
 
 

@@ -89,13 +89,13 @@ def _take(outcome: Outcome, file: str, folder: str | None, gpus: int | None, ove
 
 
 def check_file(file: str, gpus: int | None = None, overrides: Sequence[str] = ()) -> Checked:
-    """Check a recipe, or a pipeline: a file with the key ``stages``, which recipes' overrides do not concern."""
+    """Check a recipe, or a pipeline: a file with the key ``stages``."""
     checked = check(file, overrides, gpus)
     if checked.document is None or "stages" not in checked.document.tree:
         return checked
     from recipe_engine.pipeline.check import check_pipeline
 
-    return check_pipeline(file, gpus=gpus)
+    return check_pipeline(file, overrides, gpus=gpus)
 
 
 def _is_parent(path: str) -> bool:

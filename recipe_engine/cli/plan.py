@@ -48,6 +48,7 @@ def show_plan(compilation: Compilation, as_json: bool) -> None:
     """Print the plan of a compiled run, as text or as JSON."""
     from recipe_engine.cli.plan_text import plan_as_text
     from recipe_engine.data.errors import DataError
+    from recipe_engine.diagnostics.visible import visible_lines
     from recipe_engine.launch.command import worker_command
     from recipe_engine.plan.summary import plan_as_data
 
@@ -55,14 +56,15 @@ def show_plan(compilation: Compilation, as_json: bool) -> None:
         data = plan_as_data(compilation, worker_command(compilation.run))
     except DataError as error:
         fail(error.code, error.message, error.hint)
-    write(json.dumps(data, indent=1) if as_json else plan_as_text(data))
+    write(json.dumps(data, indent=1) if as_json else visible_lines(plan_as_text(data)))
 
 
 def show_pipeline(graph: Graph, gpus: int, as_json: bool) -> None:
     """Print the plan of a checked pipeline, as text or as JSON."""
     from recipe_engine.cli.pipeline_text import plan_as_text
+    from recipe_engine.diagnostics.visible import visible_lines
     from recipe_engine.pipeline.plan import plan_of
     from recipe_engine.pipeline.resolve import work_of
 
     data = plan_of(work_of(graph, gpus))
-    write(json.dumps(data, indent=1, ensure_ascii=False) if as_json else plan_as_text(data))
+    write(json.dumps(data, indent=1, ensure_ascii=False) if as_json else visible_lines(plan_as_text(data)))

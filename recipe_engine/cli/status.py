@@ -32,6 +32,7 @@ def status(
 
     Pipelines follow: state, stages complete, the stage that each is at, and the rows of the last one.
     """
+    from recipe_engine.diagnostics.visible import visible
     from recipe_engine.launch.runs import runs_under
     from recipe_engine.pipeline.status import pipelines_under
 
@@ -55,10 +56,13 @@ def status(
         if states & {"stopped", "died", "failed"}:
             write("go on with one that did not come to its end: recipe resume RUN")
     for error in wrong:
-        write(f"error[{error.code}]: {error.message}", err=True)
+        write(f"error[{error.code}]: {visible(error.message)}", err=True)
 
 
 def _table(rows: list[tuple[str, ...]]) -> None:
+    from recipe_engine.diagnostics.visible import visible
+
+    rows = [tuple(map(visible, row)) for row in rows]
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     for row in rows:
         write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -71,23 +71,6 @@ def _signal(run: str, found: RunStatus, now: bool) -> None:
         time.sleep(0.2 if now else 0)
 
 
-def _stop_pipeline(run: str, found: PipelineStatus, now: bool) -> None:
-    from recipe_engine.pipeline.status import wait as wait_for
-
-    if found.state != "running" or found.pid is None:
-        fail("T514", f"{run} is not running: {found.state}")
-    if found.host not in {"", socket.gethostname()}:
-        fail("T514", f"{run} is running on {found.host}", "stop it there")
-    for number in (signal.SIGTERM, signal.SIGTERM) if now else (signal.SIGTERM,):
-        try:
-            os.kill(found.pid, number)
-        except ProcessLookupError:
-            break  # it was killed; its stages save, and end
-        time.sleep(0.2 if now else 0)
-    ended = wait_for(found.folder) or found
-    write(f"{run}: {ended.state}; {ended.complete} of {len(ended.stages)} stages are complete")
-
-
 def _cancel_or_fail(run: str, found: RunStatus) -> None:
     """A run that is not running may be queued: it was submitted, or preempted."""
     from recipe_engine.launch import jobs
@@ -109,3 +92,20 @@ def _refusals_told() -> Iterator[None]:
         yield
     except LaunchError as error:
         fail(error.code, error.message, error.hint)
+
+
+def _stop_pipeline(run: str, found: PipelineStatus, now: bool) -> None:
+    from recipe_engine.pipeline.status import wait as wait_for
+
+    if found.state != "running" or found.pid is None:
+        fail("T514", f"{run} is not running: {found.state}")
+    if found.host not in {"", socket.gethostname()}:
+        fail("T514", f"{run} is running on {found.host}", "stop it there")
+    for number in (signal.SIGTERM, signal.SIGTERM) if now else (signal.SIGTERM,):
+        try:
+            os.kill(found.pid, number)
+        except ProcessLookupError:
+            break  # it was killed; its stages save, and end
+        time.sleep(0.2 if now else 0)
+    ended = wait_for(found.folder) or found
+    write(f"{run}: {ended.state}; {ended.complete} of {len(ended.stages)} stages are complete")

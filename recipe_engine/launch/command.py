@@ -53,11 +53,11 @@ def worker_environment(run: CompiledRun) -> dict[str, str]:
     return defaults | environment | {"CUDA_VISIBLE_DEVICES": ""}
 
 
-def clean_environment(whole: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """An environment, by default this process's, but for what a surrounding launcher left there."""
+def clean_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """An environment, but for what a surrounding launcher left there."""
     environment = {
         name: value
-        for name, value in whole.items()
+        for name, value in given.items()
         if name not in _LAUNCHERS and not name.startswith(_LAUNCHER_PREFIXES)
     }
     return environment | {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", **safe_path()}

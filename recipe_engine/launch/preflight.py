@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from recipe_engine.algorithms import algorithm
+from recipe_engine.algorithms.completions import trains_on_completions
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.errors import DataError
 from recipe_engine.data.location import locate
@@ -23,6 +24,7 @@ from recipe_engine.launch.run import log_folder
 from recipe_engine.launch.run_folder import demand_free, demand_writable
 from recipe_engine.parallel.optimizers import is_bitsandbytes
 from recipe_engine.plan.steps import argument_of
+from recipe_engine.recipe.data import RowShape
 from recipe_engine.recipe.rewards import CodeReward, FunctionReward, PrmReward, RewardModelReward
 
 _FIRST_ROWS = 20
@@ -200,5 +202,19 @@ def _demand_data(run: CompiledRun) -> None:
             error = count.report.invalid[0]
             hint = error.hint or "mend the row, or write data.invalid_rows: drop to leave such rows out and count them"
             raise DataError(error.code, f"{count.entry.name}, row {error.row}: {error.message}", hint=hint)
+        if count.report is not None and count.report.converter is not None:
+            _demand_shape(run, count.entry.name, count.report.converter.shape)
     argument = partial(argument_of, run)
     demand_enough_rows(run.data.datasets, run.data, chosen, argument, run.processes, run.thinking, steps)
+
+
+def _demand_shape(run: CompiledRun, name: str, shape: RowShape) -> None:
+    """Check that rows have what the settings train on."""
+    if shape == "text" and run.arguments.get("assistant_only_loss"):
+        message = f"{name}: training.assistant_only_loss needs conversations, and its rows are plain text"
+        raise DataError("D404", message, setting="format", hint="leave assistant_only_loss out, or name its columns")
+    needed = trains_on_completions(run.settings)
+    if shape == "prompt" and needed is not None:
+        message = f"{name}: {needed} trains on the completions of the data, and its rows are prompts alone"
+        hint = "name its completion_column, or write lmbda: 1.0 (pt_coef: 0.0) to train on prompts alone"
+        raise DataError("D404", message, setting="completion_column", hint=hint)

@@ -223,9 +223,9 @@ def _start(state: _State, processes: Processes, instance: Instance, devices: lis
 
 def _environment(instance: Instance, devices: Sequence[str]) -> dict[str, str]:
     if devices:
-        return clean_environment() | {"CUDA_VISIBLE_DEVICES": ",".join(devices)}
+        return clean_environment(os.environ) | {"CUDA_VISIBLE_DEVICES": ",".join(devices)}
     # How many threads a training takes hangs on how many processes it has, which it knows.
-    return clean_environment() | ({} if instance.node.recipe is not None else cpu_environment())
+    return clean_environment(os.environ) | ({} if instance.node.recipe is not None else cpu_environment())
 
 
 def _demand_models(state: _State, instance: Instance) -> None:

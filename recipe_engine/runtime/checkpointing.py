@@ -14,9 +14,8 @@ from transformers.trainer_utils import rotate_checkpoints
 from recipe_engine.checkpoints import RECORDS, STAGING, bring_to_disk, rename_into_place, seal
 from recipe_engine.runtime.callbacks.metrics import METRICS
 from recipe_engine.runtime.carried import save_carried
+from recipe_engine.runtime.disk import full_disk
 from recipe_engine.runtime.errors import RunError
-
-_LITTLE_SPACE = 1 << 20
 
 
 def save_whole(trainer: Any, run_dir: Path) -> None:
@@ -40,12 +39,9 @@ def save_whole(trainer: Any, run_dir: Path) -> None:
         except Exception as error:
             if trainer.args.should_save:
                 shutil.rmtree(staging, ignore_errors=True)  # half a checkpoint helps nobody, and fills the disk
-            if shutil.disk_usage(output).free < _LITTLE_SPACE + _size_of(model):
-                raise RunError(
-                    f"the disk of {output} is full: the checkpoint of step {trainer.state.global_step} was not saved",
-                    hint="free some space, or lower training.save_total_limit, and start again: it goes on from "
-                    "its newest checkpoint",
-                ) from error
+            if (full := full_disk(error, output, _size_of(model))) is not None:
+                step = trainer.state.global_step
+                raise RunError(f"{full.message}: the checkpoint of step {step} was not saved", full.hint) from error
             raise
         finally:
             trainer._get_output_dir, trainer.args.save_total_limit = place, limit
@@ -75,9 +71,23 @@ def save_whole(trainer: Any, run_dir: Path) -> None:
     trainer._save_checkpoint = save
 
 
+def save_tied_once(trainer: Any) -> None:
+    """Have tied weights saved under one name, as everywhere: FSDP gathers a copy of them for each."""
+    gather = trainer.accelerator.get_state_dict
+
+    def gathered(model: Any, *arguments: Any, **keywords: Any) -> Any:
+        state = gather(model, *arguments, **keywords)
+        for name, source in (getattr(model, "all_tied_weights_keys", None) or {}).items():
+            if state and name in state and source in state:  # processes that do not save have none
+                del state[name]
+        return state
+
+    trainer.accelerator.get_state_dict = gathered
+
+
 def _size_of(model: Any) -> int:
     """Bytes of a model's weights."""
-    return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    return sum(getattr(p, "ds_numel", p.numel()) * p.element_size() for p in model.parameters())
 
 
 def was_at_the_end(checkpoint: str, args: TrainingArguments) -> bool:

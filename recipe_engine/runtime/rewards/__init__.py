@@ -111,13 +111,17 @@ def demand_columns(run: RewardContext, columns: Collection[str]) -> None:
 def _where_it_applies(reward: Reward, check: RowCheck) -> RowCheck:
     if reward.only is None:
         return check
-    name = reward.only.column
 
     def checked(row: Mapping[str, Any]) -> None:
-        if applies(reward, cell(row, name)):
+        if applies_to_row(reward, row):
             check(row)
 
     return checked
+
+
+def applies_to_row(reward: Reward, row: Mapping[str, Any]) -> bool:
+    """Whether a reward scores the completions of a row."""
+    return reward.only is None or applies(reward, cell(row, reward.only.column))
 
 
 def _demand_a_reward(rewards: Sequence[Reward]) -> RowCheck:
@@ -125,7 +129,7 @@ def _demand_a_reward(rewards: Sequence[Reward]) -> RowCheck:
     names = list(dict.fromkeys(reward.only.column for reward in rewards if reward.only is not None))
 
     def check(row: Mapping[str, Any]) -> None:
-        if any(reward.only is None or applies(reward, cell(row, reward.only.column)) for reward in rewards):
+        if any(applies_to_row(reward, row) for reward in rewards):
             return
         found = ", ".join(f"{name}: {str(cell(row, name))[:60]!r}" for name in names)
         raise RowError(names[0], f"holds nothing that a reward applies to ({found})")

@@ -33,6 +33,7 @@ def load_scorer(settings: Settings, run: RewardContext, auto_class: Any, **argum
             model, told = auto_class.from_pretrained(
                 source,
                 revision=settings.revision,
+                trust_remote_code=False,  # unsaid, it would be asked for in a terminal
                 dtype=getattr(torch, settings.torch_dtype),
                 output_loading_info=True,
                 **arguments,
@@ -58,7 +59,7 @@ def load_its_tokenizer(settings: Settings, **arguments: Any) -> PreTrainedTokeni
     source = _source(settings)
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            source, revision=settings.revision, padding_side="right", **arguments
+            source, revision=settings.revision, padding_side="right", trust_remote_code=False, **arguments
         )
     except (OSError, ValueError, ImportError) as error:
         raise RunError(
