@@ -29,6 +29,7 @@ from recipe_engine.runtime.finite import demand_finite_loss
 from recipe_engine.runtime.launch_check import WrapperCheck, check_launch, check_trainer
 from recipe_engine.runtime.picture import draw
 from recipe_engine.runtime.rewards import demand_columns, reward_functions
+from recipe_engine.runtime.sealing import Sealing
 from recipe_engine.runtime.tokenizer import load_tokenizer
 from recipe_engine.runtime.tracking import start_wandb
 from recipe_engine.runtime.training_data import training_data
@@ -80,6 +81,7 @@ def train(run: CompiledRun) -> Any:
             start_wandb(run, say)
     arguments.model_init_kwargs = loading.model_arguments(run, say)
     further = _class(chosen.before_loading)(run, tokenizer, data, say) if chosen.before_loading else {}
+    sealing = Sealing()
     on_cpu_in_4bit = run.model.load_in_4bit and run.gpus == 0
     try:
         with loading.gradients_kept_in_4bit() if on_cpu_in_4bit else nullcontext():
@@ -91,7 +93,7 @@ def train(run: CompiledRun) -> Any:
                 processing_class=tokenizer,
                 quantization_config=loading.quantization(run.model),
                 peft_config=loading.adapter(run.model, chosen.task),
-                callbacks=[MetricsFile(run_dir / METRICS), Progress(), CheckpointUpload(run, say)],
+                callbacks=[MetricsFile(run_dir / METRICS), Progress(), CheckpointUpload(run, sealing, say)],
                 **({"reward_funcs": scorers} if chosen.reward_driven else {}),
                 **({"settings": settings} if settings is not None else {}),
                 **further,
@@ -111,9 +113,9 @@ def train(run: CompiledRun) -> Any:
     if run.checkpoint is not None:
         trainer.args.eval_on_start = False  # it was measured when the run was started
     stopping = Stopping()
-    for callback in (WrapperCheck(run, trainer), CarriedOn(trainer, run.checkpoint, say), stopping):
+    for callback in (WrapperCheck(run, trainer), CarriedOn(trainer, run.checkpoint, say), stopping, sealing):
         trainer.add_callback(callback)
-    save_whole(trainer, run_dir)
+    save_whole(trainer, run_dir, sealing)
     demand_finite_loss(trainer)
     say(_shape(trainer))
     try:
@@ -129,6 +131,9 @@ def train(run: CompiledRun) -> Any:
         trainer.save_model(run.output_dir)
         if first:
             finish(run, say)
+    except BaseException:
+        sealing.wait_and_say(say)
+        raise
     finally:
         stopping.restore()
     trainer.accelerator.end_training()
