@@ -50,8 +50,6 @@ class Options:
 
     gpus: int = 0
     """GPUs of each machine."""
-    nodes: int | None = None
-    """Machines; none: as many as the recipe says."""
     allow_reward_code: bool = False
     allow_remote_code: bool = False
 
@@ -61,7 +59,7 @@ def compile_recipe(recipe: Recipe, document: Document, options: Options) -> Comp
     chosen = algorithm(recipe.training.algorithm)
     run_name = run_name_of(recipe, document.file)
     output_dir = _absolute(recipe.training.output_dir or os.path.join("models", file_name_of(run_name)))
-    nodes = recipe.launch.nodes if options.nodes is None else options.nodes
+    nodes = recipe.launch.nodes
     processes = nodes * (recipe.launch.cpu_processes if options.gpus == 0 else options.gpus)
     choice = choose(recipe, options.gpus, processes)
     offloaded = {"offload_optimizer": choice.offload_optimizer, "offload_parameters": choice.offload_parameters}

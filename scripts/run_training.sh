@@ -10,6 +10,9 @@ Usage: ./scripts/run_training.sh --config CONFIG_FILE [OPTIONS] [KEY=VALUE...]
 Options:
   --config CONFIG_FILE                   Path to configuration YAML file (required)
   --num-gpus NUM_GPUS                    Number of GPUs to use (required); 0 trains on the CPU
+  --num-nodes N                          Number of machines; --num-gpus counts the GPUs of each
+  --node-rank R                          Which of them this is, from 0
+  --rendezvous HOST:PORT                 Where they meet: at the machine of rank 0
   --nohup                                Run in background with nohup
   -h, --help                             Show help message
 
@@ -36,7 +39,7 @@ for argument in "$@"; do
   case $argument in
     --) break ;;
     -h | --help)
-      if [[ $previous != --config && $previous != --num-gpus ]]; then
+      if [[ $previous != --config && $previous != --num-gpus && $previous != --rendezvous ]]; then
         usage
         exit 0
       fi

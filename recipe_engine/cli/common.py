@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 EXIT_FINDINGS = 1
 
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides of the recipe.")]
+NumNodes = Annotated[
+    int | None,
+    typer.Option("--num-nodes", min=1, max=4096, metavar="N", help="Machines; else as many as the recipe says."),
+]
+NodeRank = Annotated[
+    int | None, typer.Option("--node-rank", metavar="R", help="Which of several machines this is; 0 is the first.")
+]
+Rendezvous = Annotated[
+    str | None,
+    typer.Option("--rendezvous", metavar="HOST:PORT", help="Where several machines meet: at the first one."),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +37,11 @@ class CheckedRecipe:
 
     recipe: Recipe
     document: Document
+
+
+def with_nodes(overrides: list[str] | None, num_nodes: int | None) -> list[str]:
+    """The overrides, with what ``--num-nodes`` says: it is a value of the recipe like any other."""
+    return [*(overrides or []), *([] if num_nodes is None else [f"launch.nodes={num_nodes}"])]
 
 
 def check_or_exit(file: Path, overrides: list[str], gpus: int | None) -> CheckedRecipe:

@@ -51,7 +51,7 @@ class Outcome:
         return "".join(parts)
 
 
-def check_paths(paths: Sequence[str], gpus: int | None = None) -> Outcome:
+def check_paths(paths: Sequence[str], gpus: int | None = None, overrides: Sequence[str] = ()) -> Outcome:
     """Check every file that is named, and the recipes in every folder that is named.
 
     In a folder, at any depth, every YAML file is a recipe but for hidden ones, parents and what is clearly another
@@ -69,18 +69,18 @@ def check_paths(paths: Sequence[str], gpus: int | None = None) -> Outcome:
         for file in files:
             key = os.path.normpath(file)
             if key not in is_recipe:
-                is_recipe[key] = _take(outcome, file, None if key in named else path, gpus)
+                is_recipe[key] = _take(outcome, file, None if key in named else path, gpus, overrides)
         if folder and not any(is_recipe[os.path.normpath(file)] for file in files):
             raise typer.BadParameter(f"there is no recipe in {visible(path)}{outcome.skipped()}", param_hint="PATH")
     return outcome
 
 
-def _take(outcome: Outcome, file: str, folder: str | None, gpus: int | None) -> bool:
+def _take(outcome: Outcome, file: str, folder: str | None, gpus: int | None, overrides: Sequence[str]) -> bool:
     """Check a file, unless it was found in ``folder`` and is no recipe; tell whether it is one."""
     if folder is not None and _is_parent(os.path.relpath(file, folder)):
         outcome.parents.append(file)
         return False
-    checked = check(file, gpus=gpus)
+    checked = check(file, overrides, gpus)
     if folder is not None and is_foreign(checked):
         outcome.foreign.append(file)
         return False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from recipe_engine import __version__
+from recipe_engine.cli.common import NumNodes, with_nodes
 from recipe_engine.cli.output import wants_color, write
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def lint(
     strict: bool = typer.Option(False, "--strict", help="Fail for warnings too. Notes never fail."),
     data: bool = typer.Option(False, "--data", help="Read the datasets that are on this machine, and check every row."),
     num_gpus: int | None = typer.Option(None, "--num-gpus", min=0, metavar="N", help="Check for this many GPUs."),
+    num_nodes: NumNodes = None,
     at_least: int = typer.Option(1, "--at-least", min=1, metavar="N", help="Fail if fewer files are checked."),
 ) -> None:
     """Check recipes: every mistake at once, each with its place and what to write instead.
@@ -48,7 +50,7 @@ def lint(
     from recipe_engine.cli.files import check_paths
     from recipe_engine.diagnostics.text import counted, summary
 
-    outcome = check_paths(paths, num_gpus)
+    outcome = check_paths(paths, num_gpus, with_nodes(None, num_nodes))
     diagnostics = outcome.diagnostics
     if data:
         from recipe_engine.lint.data import check_data

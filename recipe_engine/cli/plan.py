@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from recipe_engine.cli.common import Overrides, check_or_exit, fail
+from recipe_engine.cli.common import NumNodes, Overrides, check_or_exit, fail, with_nodes
 from recipe_engine.cli.output import write
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ def plan(
     file: Path = typer.Argument(..., metavar="FILE", help="The recipe (YAML)."),
     overrides: Overrides = None,
     num_gpus: int = typer.Option(0, "--num-gpus", min=0, metavar="N", help="GPUs to plan for; 0 is the CPU."),
+    num_nodes: NumNodes = None,
     as_json: bool = typer.Option(False, "--json", help="Print JSON, with every default of TRL's too."),
 ) -> None:
     """Show what a recipe will run: arguments and where each comes from, batch, rows, steps, command, files."""
-    checked = check_or_exit(file, overrides or [], num_gpus)
+    checked = check_or_exit(file, with_nodes(overrides, num_nodes), num_gpus)
 
     from recipe_engine.compile import Options, compile_recipe
 

@@ -23,7 +23,8 @@ _TELLING = ("learning_rate", "lr_scheduler_type", "num_train_epochs", "save_step
 def plan_as_text(plan: dict[str, Any]) -> str:
     """What ``plan_as_data`` gives, for people. Paths in the current folder are shown as seen from there."""
     device = "the CPU" if plan["gpus"] == 0 else counted(plan["gpus"], "GPU")
-    head = f"{plan['run_name']}: {plan['algorithm']} on {device}, {_processes(plan['processes'])}"
+    processes = _processes(plan["processes"]) + _machines(plan["nodes"])
+    head = f"{plan['run_name']}: {plan['algorithm']} on {device}, {processes}"
     sections = [
         ("model", _table([(key, _shown(value)) for key, value in _model(plan["model"]).items()])),
         ("data", [_dataset(dataset, plan["invalid_rows"]) for dataset in plan["datasets"]]),
@@ -187,6 +188,10 @@ def _origin(origin: str) -> str:
 
 def _processes(count: int) -> str:
     return "1 process" if count == 1 else f"{count} processes"
+
+
+def _machines(count: int) -> str:
+    return "" if count == 1 else f" on {count} machines"
 
 
 def _shown(value: Any) -> str:

@@ -64,9 +64,10 @@ def _row(one: RunStatus) -> tuple[str, ...]:
 def _state(one: RunStatus) -> str:
     if one.state == "failed":
         return f"failed ({one.code})"
+    job = f" ({one.job})" if one.job and one.state in {"submitted", "running"} else ""
     doing = f", {one.phase}" if one.phase not in {None, "training"} else ""
     elsewhere = f" on {one.host}" if one.state == "running" and one.host not in {None, socket.gethostname()} else ""
-    return one.state + elsewhere + doing
+    return one.state + job + elsewhere + doing
 
 
 def _short(value: float | str | None) -> str:
@@ -81,6 +82,7 @@ def _as_data(one: RunStatus) -> dict[str, object]:
         "state": one.state,
         "phase": one.phase,
         "pid": one.pid,
+        "job": str(one.job) if one.job else None,
         "host": one.host,
         "exit_code": one.code,
         "log": str(one.log) if one.log else None,

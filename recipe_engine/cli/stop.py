@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 import typer
 
 from recipe_engine.cli.common import fail
 from recipe_engine.cli.jobs import RunName, status_of_run
 from recipe_engine.cli.output import write
+
+if TYPE_CHECKING:
+    from recipe_engine.launch.runs import RunStatus
 
 
 def register(app: typer.Typer) -> None:
@@ -24,13 +29,29 @@ def stop(
     now: bool = typer.Option(False, "--now", help="Do not save first: end every process at once."),
 ) -> None:
     """Stop a run: it ends its step and saves a checkpoint, from which `recipe resume` goes on."""
+    from recipe_engine.launch.runs import wait as wait_for
+    from recipe_engine.launch.schedulers import scheduler_of
+
     found = status_of_run(run)
     if found.state != "running":
-        fail("T514", f"{run} is not running: {found.state}")
-    from recipe_engine.launch.group import processes_of
-    from recipe_engine.launch.runs import wait as wait_for
+        _cancel_or_fail(run, found)
+        return
+    if found.job is None:
+        _signal(run, found, now)
+    else:
+        with _refusals_told():
+            scheduler_of(found.job).stop(found.job, now=now)
+    ended = wait_for(found.folder)
+    write(f"{run}: {ended.state}; " + (f"saved {ended.checkpoint.name}" if ended.checkpoint else "no checkpoint"))
 
-    processes = processes_of(found.pid, found.folder)
+
+def _signal(run: str, found: RunStatus, now: bool) -> None:
+    from recipe_engine.launch.group import processes_of
+
+    holder = found.holder
+    if holder is not None and not holder.is_here:
+        fail("T514", f"{run} runs on another machine ({holder})", f"stop it on {holder.host}")
+    processes = processes_of(holder.pid if holder else None, found.folder)
     if not processes:
         hint = "stop it there; or it has just ended: see `recipe status`"
         where = f": it was started on {found.host}" if found.host else ""
@@ -41,5 +62,25 @@ def stop(
                 os.kill(pid, number)
         time.sleep(0.2 if now else 0)
 
-    ended = wait_for(found.folder)
-    write(f"{run}: {ended.state}; " + (f"saved {ended.checkpoint.name}" if ended.checkpoint else "no checkpoint"))
+
+def _cancel_or_fail(run: str, found: RunStatus) -> None:
+    """A run that is not running may be queued: it was submitted, or preempted."""
+    from recipe_engine.launch import jobs
+    from recipe_engine.launch.schedulers import scheduler_of
+
+    if found.job is None or not (found.state == "submitted" or scheduler_of(found.job).is_queued(found.job)):
+        fail("T514", f"{run} is not running: {found.state}")
+    with _refusals_told():
+        scheduler_of(found.job).cancel(found.job)
+    jobs.forget(found.folder / "run")
+    write(f"{run}: taken out of the queue ({found.job})")
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    from recipe_engine.launch.errors import LaunchError
+
+    try:
+        yield
+    except LaunchError as error:
+        fail(error.code, error.message, error.hint)

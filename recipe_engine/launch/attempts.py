@@ -7,10 +7,12 @@ import os
 import socket
 import subprocess
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from recipe_engine.compiled import CompiledRun
+from recipe_engine.launch.jobs import surrounding_job
 from recipe_engine.lines import append_line
 
 FILE = "attempts.jsonl"
@@ -20,6 +22,7 @@ Attempt = dict[str, Any]
 
 def begin(run: CompiledRun, log: Path, restart: int = 0) -> None:
     """Note that the run is started by this process, for the ``restart``-th time after a passing fault."""
+    job = surrounding_job()
     _append(
         run,
         {
@@ -32,6 +35,7 @@ def begin(run: CompiledRun, log: Path, restart: int = 0) -> None:
             "checkpoint": run.checkpoint,
             "engine": run.engine,
             "git": git_state(Path(run.recipe_folder)),
+            "job": None if job is None else asdict(job),
         },
     )
 

@@ -10,15 +10,20 @@ from pathlib import Path
 
 from recipe_engine.launch.command import safe_path
 from recipe_engine.launch.lock import Lock
+from recipe_engine.launch.nodes import Place
 
 FIRST_SECONDS = 20.0
 """How long the start is watched, at most: a run that dies within them is reported at once."""
 _POLL_SECONDS = 0.1
 
 
-def start_in_background(compiled: Path, log: Path, held: Lock) -> subprocess.Popen[bytes]:
-    """Start the compiled run in a new session with its output in ``log``. It keeps the lock on its folder."""
-    command = [sys.executable, "-m", "recipe_engine.launch.detached", str(compiled), str(log), str(held.descriptor)]
+def start_in_background(
+    compiled: Path, log: Path, held: Lock | None, place: Place | None = None
+) -> subprocess.Popen[bytes]:
+    """Start the compiled run in a new session with its output in ``log``. It keeps the lock on its folder, which of
+    several machines the first one holds."""
+    command = [sys.executable, "-m", "recipe_engine.launch.detached", str(compiled), str(log)]
+    command += ["-" if held is None else str(held.descriptor), *([] if place is None else [str(place)])]
     with log.open("ab") as stream:
         process = subprocess.Popen(
             command,
@@ -26,10 +31,11 @@ def start_in_background(compiled: Path, log: Path, held: Lock) -> subprocess.Pop
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            pass_fds=(held.descriptor,),
+            pass_fds=() if held is None else (held.descriptor,),
             env={**os.environ, **safe_path(), "PYTHONUNBUFFERED": "1"},
         )
-    held.name_holder(process.pid)
+    if held is not None:
+        held.name_holder(process.pid)
     return process
 
 

@@ -147,6 +147,48 @@ Fails:
 Passes:
     $ recipe status && recipe stop running-run
 """,
+    """T515 not-submitted (error)
+
+`recipe submit` could not give the run to Slurm or Ray: their commands or packages are not on this machine, nothing
+answers at the address, or the scheduler refused. What it said is in the message. The script stays in logs/.
+
+Fails:
+    $ recipe submit --on slurm --config sft.yaml --num-gpus 8 --partition no-such
+Passes:
+    $ recipe submit --on slurm --config sft.yaml --num-gpus 8 --partition gpu
+""",
+    """T516 scheduler-option (error)
+
+An option of `recipe submit` cannot be passed on as it stands: it holds blanks, quotes or other signs that sbatch would
+read as something else; it is set by the script itself; or the scheduler that was chosen does not know it.
+
+Fails:
+    $ recipe submit --on slurm --config sft.yaml --num-gpus 8 --sbatch array=0-9
+Passes:
+    $ recipe submit --on slurm --config sft.yaml --num-gpus 8 --sbatch constraint=a100
+""",
+    """T517 machines-do-not-meet (error)
+
+Several machines were to train together, and one is missing, does not see the run's folder, or runs something else:
+another recipe, other overrides or options, another version of the engine, or a rank that another one has. The message
+says which machine, and what differs. docs/clusters.md shows how they are started.
+
+Fails:
+    $ recipe train --config sft.yaml --num-gpus 8 --num-nodes 2 --node-rank 1 --rendezvous node0:29400  # node0 is off
+Passes:
+    $ recipe train --config sft.yaml --num-gpus 8 --num-nodes 2 --node-rank 0 --rendezvous node0:29400  # and 1 on node1
+""",
+    """T518 place-missing (error)
+
+A run on several machines has to be told which of them this is, and where they meet: --node-rank, from 0, and
+--rendezvous, the name or address of the machine of rank 0 with a free port there. The recipe may name the second
+(launch.rendezvous). `recipe submit` gives both by itself.
+
+Fails:
+    $ recipe train --config sft.yaml --num-gpus 8 --num-nodes 2
+Passes:
+    $ recipe train --config sft.yaml --num-gpus 8 --num-nodes 2 --node-rank 0 --rendezvous node0:29400
+""",
     """T530 disk-too-full (error)
 
 The disk of training.output_dir has less room than the model and its checkpoints need at once: one more checkpoint than

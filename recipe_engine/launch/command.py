@@ -8,7 +8,9 @@ from pathlib import Path
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.companions import Meeting
+from recipe_engine.launch.environment import kept_environment
 from recipe_engine.launch.gpus import visible_devices
+from recipe_engine.launch.interfaces import interface_variables
 
 COMPILED = "compiled.json"
 WORKER = "recipe_engine.runtime"
@@ -35,12 +37,12 @@ def worker_command(run: CompiledRun) -> list[str]:
 def worker_environment(run: CompiledRun) -> dict[str, str]:
     """The whole environment of the run's processes, but for where they meet.
 
-    It is this process's own, but for what a surrounding launcher left there: the run would take itself for a part of
-    that one's processes, and wait for the others.
+    It is this process's own, as far as ``launch.environment`` lets it through, but for what a surrounding launcher left
+    there: the run would take itself for a part of that one's processes, and wait for the others.
     """
     environment = {
         name: value
-        for name, value in os.environ.items()
+        for name, value in kept_environment(run, os.environ).items()
         if name not in _LAUNCHERS and not name.startswith(_LAUNCHER_PREFIXES)
     }
     environment |= {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", **safe_path()}
@@ -56,8 +58,10 @@ def worker_environment(run: CompiledRun) -> dict[str, str]:
 
 
 def meeting_environment(meeting: Meeting, node: int) -> dict[str, str]:
-    """How ``launch.ranks`` is told where the processes of an attempt meet, and which machine this is."""
-    return {"MASTER_ADDR": meeting.address, "MASTER_PORT": str(meeting.port), "NODE_RANK": str(node)}
+    """How ``launch.ranks`` is told where the processes of an attempt meet, which machine this is, and by which network
+    interface the others are reached; what the user says of that stays."""
+    place = {"MASTER_ADDR": meeting.address, "MASTER_PORT": str(meeting.port), "NODE_RANK": str(node)}
+    return place | interface_variables(meeting.interface)
 
 
 def safe_path() -> dict[str, str]:

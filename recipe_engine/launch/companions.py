@@ -15,6 +15,8 @@ class Meeting:
     """Address of the machine of process 0."""
     port: int
     """A port that is free there, another one each attempt."""
+    interface: str | None = None
+    """The network interface of this machine that leads to the others, where there are others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.errors import LaunchError
@@ -28,6 +27,8 @@ class Lock:
     """A held lock. It is held for as long as a process has its descriptor open, and gone however that process ends."""
 
     descriptor: int
+    exclusive: bool = True
+    """Whether it keeps others out: some file systems, of a network for the most part, have no locks."""
 
     def name_holder(self, pid: int) -> None:
         """Write down who holds it, and on which machine, for those who meet it."""
@@ -37,6 +38,24 @@ class Lock:
     def release(self) -> None:
         """Let go of it, unless another process has inherited it."""
         os.close(self.descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock."""
+
+    pid: int
+    """Number of the process; 0 where it is not known."""
+    host: str
+    """Name of its machine."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is a process of this machine."""
+        return self.host in {"", socket.gethostname()}
+
+    def __str__(self) -> str:
+        return f"process {self.pid or 'unknown'}" + (f" on {self.host}" if self.host else "")
 
 
 def demand_unlocked(run: CompiledRun) -> None:
@@ -63,21 +82,10 @@ def lock(run: CompiledRun) -> Lock:
     """
     descriptor = os.open(_path(run), os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _take(descriptor, run, fcntl.LOCK_EX)
+        return Lock(descriptor, exclusive=_take(descriptor, run, fcntl.LOCK_EX))
     except LaunchError:
         os.close(descriptor)
         raise
-    return Lock(descriptor)
-
-
-class Holder(NamedTuple):
-    """Who holds a lock: 0 and an empty name where that is not known."""
-
-    pid: int
-    host: str
-
-    def __str__(self) -> str:
-        return f"process {self.pid or 'unknown'}" + (f" on {self.host}" if self.host else "")
 
 
 def holder(run_dir: Path) -> Holder | None:
@@ -97,11 +105,12 @@ def holder(run_dir: Path) -> Holder | None:
     return None
 
 
-def _take(descriptor: int, run: CompiledRun, how: int) -> None:
+def _take(descriptor: int, run: CompiledRun, how: int) -> bool:
+    """Take the lock. Returns whether the file system has locks at all."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            return fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() < deadline:
                 time.sleep(0.02)
@@ -112,7 +121,8 @@ def _take(descriptor: int, run: CompiledRun, how: int) -> None:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-            return None
+            return False
+        return True
 
 
 def _written(descriptor: int) -> Holder:

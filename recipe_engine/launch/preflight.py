@@ -31,21 +31,26 @@ _BUILTIN_TEMPLATES = {"chatml"}
 _BUILTIN_MODELS = ("builtin/tiny-chat", "builtin/tiny-reward")
 
 
-def preflight(run: CompiledRun, overwrite: bool) -> None:
+def preflight(run: CompiledRun, overwrite: bool, *, here: bool = True, first: bool = True) -> None:
     """Check packages, GPUs, the model, files, permissions, data and folders that the run needs, in this order.
+
+    A run that will train elsewhere (not ``here``) shares its files with this machine, and not its packages and GPUs.
+    Of several machines the ``first`` one alone takes the output folder.
 
     Raises:
         LaunchError: something is missing or not allowed.
         DataError: a dataset is missing, its first rows do not fit, or there are too few for one step.
     """
-    _demand_packages(run)
-    demand_gpus(run.gpus)
+    if here:
+        _demand_packages(run)
+        demand_gpus(run.gpus)
     _demand_model(run)
     _demand_files(run)
     _demand_permissions(run)
     _demand_data(run)
-    demand_free(run, overwrite)
-    demand_space(run)
+    if first:
+        demand_free(run, overwrite)
+        demand_space(run)
     demand_writable(log_folder(), "the log")
 
 

@@ -174,7 +174,7 @@ def _compiled(records: Path) -> CompiledRun:
 
 
 def _changes(before: CompiledRun, now: CompiledRun) -> Iterator[Change]:
-    old, new = dict(_settings(before)), dict(_settings(now))
+    old, new = dict(settings_of(before)), dict(settings_of(now))
     for name in dict.fromkeys([*old, *new]):
         if old.get(name) != new.get(name):
             yield Change(name, old.get(name), new.get(name))
@@ -191,7 +191,7 @@ def _changed_inputs(records: Path, run: CompiledRun) -> Iterator[Change]:
             yield Change(shorten(name), "what it held at the start", "something else")
 
 
-def _settings(run: CompiledRun) -> Iterator[tuple[str, Any]]:
+def settings_of(run: CompiledRun) -> Iterator[tuple[str, Any]]:
     """Every setting of a run, by the name that a recipe gives it."""
     for block, value in run.model_dump(mode="json").items():
         if block in {"arguments", "settings"}:

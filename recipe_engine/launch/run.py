@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,13 @@ from recipe_engine.compiled import FINISHED, STOPPED, CompiledRun
 from recipe_engine.launch.asked import Asked, AskedToEnd, noted
 from recipe_engine.launch.attempts import begin, end
 from recipe_engine.launch.command import meeting_environment, worker_command, worker_environment
-from recipe_engine.launch.companions import Alone, Companions, Outcome
+from recipe_engine.launch.companions import Companions, Outcome
 from recipe_engine.launch.ending import ending_lines, how_it_ended
+from recipe_engine.launch.environment import left_out_line
 from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.failure import Failure, take_failure
+from recipe_engine.launch.hang import HangWatch
+from recipe_engine.launch.nodes import Place, companions_of
 from recipe_engine.launch.paths import shorten
 from recipe_engine.launch.restarts import EXIT_UNFINISHED, Restarts, outcome_of
 from recipe_engine.launch.run_folder import write_compiled
@@ -33,49 +37,58 @@ def log_folder() -> Path:
     return Path.cwd() / "logs"
 
 
-def log_path(run: CompiledRun) -> Path:
-    """A new log file for a start of the run: ``logs/<run>-<time>.log`` under the current folder."""
+def log_path(run: CompiledRun, node: int = 0) -> Path:
+    """A new log file for a start of the run: ``logs/<run>-<time>.log`` under the current folder, and
+    ``logs/<run>-<time>-node1.log`` and so on for machines that are not the first."""
+    return new_file(run, f"-node{node}.log" if node else ".log")
+
+
+def new_file(run: CompiledRun, ending: str) -> Path:
+    """A new, empty file of the run's, beside its logs and named as they are."""
     folder = log_folder()
     folder.mkdir(exist_ok=True)
     base = f"{file_name_of(run.run_name)}-{time.strftime('%Y%m%d-%H%M%S')}"
     for number in range(1, 1000):
-        path = folder / (f"{base}.log" if number == 1 else f"{base}-{number}.log")
+        path = folder / (f"{base}{ending}" if number == 1 else f"{base}-{number}{ending}")
         try:
             path.touch(exist_ok=False)
         except FileExistsError:
             continue
         return path
-    raise FileExistsError(f"{folder}/{base}.log and 999 more")
+    raise FileExistsError(f"{folder}/{base}{ending} and 999 more")
 
 
 def run_to_end(
-    run: CompiledRun, log: Path, lock: int, *, to_screen: bool = True, companions: Companions | None = None
+    run: CompiledRun, log: Path, lock: int | None, *, to_screen: bool = True, place: Place | None = None
 ) -> int:
     """Train, again from the newest checkpoint after a passing fault, and say how it ended. Returns the exit code.
 
     The training processes inherit ``lock``, the descriptor that holds the run's folder: it stays held for as long as
-    anything writes there. Without ``to_screen`` this process's own output is the log. ``companions`` are the other
-    machines; by default there is none.
+    anything writes there. Without ``to_screen`` this process's own output is the log. ``place`` is this machine's among
+    several; of these the first alone holds the lock, and records the attempts.
     """
-    others = Alone() if companions is None else companions
     told = _Told(log, to_screen)
+    records = place is None or place.node == 0
+    if (line := left_out_line(run, os.environ)) is not None:
+        told.say(line)
     with noted() as asked:
         try:
-            outcome = _attempts(run, others, told, asked, lock)
+            with closing(companions_of(run, place, told.say)) as others:
+                outcome = _attempts(run, others, told, asked, lock)
         except AskedToEnd as error:
             outcome = Outcome(128 + error.number)
-            end(run, outcome.code, how_it_ended(outcome))
+            if records:
+                end(run, outcome.code, how_it_ended(outcome))
         except LaunchError as error:
             told.say(f"error: {error.message}" + (f"\n  {error.hint}" if error.hint else ""))
             outcome = Outcome(EXIT_UNFINISHED, error.message)
-            end(run, outcome.code, outcome.reason)
-        finally:
-            others.close()
+            if records:
+                end(run, outcome.code, outcome.reason)
         told.say("\n" + "\n".join(ending_lines(run, log, outcome, told.error)))
     return outcome.code
 
 
-def _attempts(run: CompiledRun, others: Companions, told: _Told, asked: Asked, lock: int) -> Outcome:
+def _attempts(run: CompiledRun, others: Companions, told: _Told, asked: Asked, lock: int | None) -> Outcome:
     """Train until it is done, or no further attempt is worth it."""
     restarts, number = Restarts(run), 0
     while True:
@@ -94,16 +107,18 @@ def _attempts(run: CompiledRun, others: Companions, told: _Told, asked: Asked, l
 
 
 def _attempt(
-    run: CompiledRun, others: Companions, told: _Told, asked: Asked, lock: int, restarts: Restarts, number: int
+    run: CompiledRun, others: Companions, told: _Told, asked: Asked, lock: int | None, restarts: Restarts, number: int
 ) -> Outcome:
     run_dir = Path(run.run_dir)
+    hang = HangWatch(run_dir, run.launch.hang_minutes * 60, told.say)
     if others.node == 0:
         for left in (FINISHED, STOPPED):
             (run_dir / left).unlink(missing_ok=True)
+        hang.forget()
         if number > 0:
             write_compiled(run)
+        begin(run, told.log, number)
     take_failure(run_dir, others.node)
-    begin(run, told.log, number)
     with asked.raises():
         meeting = others.meet()
     told.listen()
@@ -112,8 +127,8 @@ def _attempt(
         worker_environment(run) | meeting_environment(meeting, others.node),
         told.log if told.to_screen else None,
         grace=run.launch.grace_minutes * 60,
-        inherited=(lock,),
-        watch=lambda _: others.lost(),
+        inherited=() if lock is None else (lock,),
+        watch=lambda signal_all: others.lost() or hang.look(signal_all),
     )
     failure = take_failure(run_dir, others.node)
     told.hear(failure)
@@ -122,7 +137,8 @@ def _attempt(
         told.say(f"error: {outcome.reason}")  # something, such as a reward that exits, ended it
     with asked.raises():
         outcome = others.agree(outcome)
-    end(run, outcome.code, how_it_ended(outcome) if outcome.code else "")
+    if others.node == 0:
+        end(run, outcome.code, how_it_ended(outcome) if outcome.code else "")
     return outcome
 
 

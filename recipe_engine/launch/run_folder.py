@@ -13,7 +13,7 @@ from pathlib import Path
 from recipe_engine.checkpoints import STAGING
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.diagnostics.redact import redact
-from recipe_engine.launch import attempts, inputs, lock
+from recipe_engine.launch import attempts, inputs, jobs, lock
 from recipe_engine.launch.command import COMPILED
 from recipe_engine.launch.errors import LaunchError
 
@@ -71,8 +71,8 @@ def _holds_no_result(run: CompiledRun) -> bool:
     if (run_dir / COMPILED).is_file() or not any(folder.iterdir()):
         return True
     own = run_dir.iterdir() if run_dir.is_dir() else ()
-    # The lock is the first thing that a run writes.
-    return [path.name for path in own] == [lock.NAME] and not (folder / "runs").exists()
+    # Before a run begins, there is what says that it was submitted; the lock is the first thing that it writes.
+    return {path.name for path in own} <= {lock.NAME, jobs.FILE} and not (folder / "runs").exists()
 
 
 def demand_writable(folder: Path, setting: str) -> None:
@@ -112,6 +112,7 @@ def _write(run: CompiledRun, texts: Mapping[str, str]) -> Path:
     folder = Path(run.run_dir)
     if not run.checkpoint:
         _clear(Path(run.output_dir))
+    jobs.forget(folder)
     compiled = write_compiled(run)
     _write_whole(folder / inputs.FILE, json.dumps(inputs.fingerprints(run), indent=1))
     (folder / "recipe").mkdir(exist_ok=True)

@@ -12,13 +12,14 @@ from typing import Any, Literal
 
 from recipe_engine.checkpoints import STAGING, newest_whole
 from recipe_engine.compiled import FINISHED, CompiledRun
-from recipe_engine.launch import lock
+from recipe_engine.launch import jobs, lock
 from recipe_engine.launch.attempts import attempts
 from recipe_engine.launch.command import COMPILED
 from recipe_engine.launch.errors import LaunchError
+from recipe_engine.launch.jobs import Job
 from recipe_engine.launch.supervise import EXIT_INTERRUPTED, EXIT_TERMINATED
 
-State = Literal["running", "done", "stopped", "failed", "died", "not started"]
+State = Literal["submitted", "running", "done", "stopped", "failed", "died", "not started"]
 Phase = Literal["starting", "training", "saving", "ending"]
 
 _METRICS_TAIL = 1 << 16
@@ -32,8 +33,8 @@ class RunStatus:
     folder: Path
     run: CompiledRun
     state: State
-    pid: int | None
-    """The process that holds the run's folder, where one does."""
+    holder: lock.Holder | None
+    """Who holds the run's folder, where somebody does."""
     host: str | None
     """The machine that it was started on last."""
     phase: Phase | None
@@ -48,6 +49,13 @@ class RunStatus:
     gpu_memory: float | None
     """Most memory that a GPU held so far, in GiB."""
     checkpoint: Path | None
+    job: Job | None = None
+    """The job of a scheduler that it was started by, or will be."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process that holds the run's folder, where one does."""
+        return self.holder.pid if self.holder else None
 
     @property
     def seconds_left(self) -> float | None:
@@ -60,11 +68,12 @@ class RunStatus:
 def runs_under(folder: Path) -> tuple[list[RunStatus], list[LaunchError]]:
     """Every run in the folders of ``folder``, the one started last at the end; and what is wrong with those that
     cannot be read."""
-    compiled = sorted(folder.glob(f"*/run/{COMPILED}"), key=lambda path: path.stat().st_mtime)
+    files = [*folder.glob(f"*/run/{COMPILED}"), *folder.glob(f"*/run/{jobs.FILE}")]
+    folders = {path.parents[1]: None for path in sorted(files, key=lambda path: path.stat().st_mtime)}
     found, wrong = [], []
-    for path in compiled:
+    for each in folders:
         try:
-            found.append(status_of(path.parents[1]))
+            found.append(status_of(each))
         except LaunchError as error:
             wrong.append(error)
     return found, wrong
@@ -76,11 +85,15 @@ def status_of(folder: Path) -> RunStatus:
     Raises:
         LaunchError: there is no run, or one that this version cannot read.
     """
-    run = _compiled(folder)
     run_dir = folder / "run"
     starts = attempts(run_dir)
     last = starts[-1] if starts else {}
     holder = lock.holder(run_dir)
+    waiting = jobs.submitted(run_dir)
+    # A job may begin before its submission is noted.
+    if waiting is not None and holder is None and waiting.job != jobs.job_of(last):
+        return _waiting(folder, waiting)
+    run = _compiled(folder)
     state = _state(run_dir, holder, last)
     lines = list(_metrics(run_dir / "metrics.jsonl"))
     newest = lines[-1] if lines else {}
@@ -88,7 +101,7 @@ def status_of(folder: Path) -> RunStatus:
         folder=folder,
         run=run,
         state=state,
-        pid=holder.pid if holder else None,
+        holder=holder,
         host=(holder.host if holder else None) or last.get("host"),
         phase=_phase(folder, last, newest) if state == "running" else None,
         code=last.get("code"),
@@ -99,6 +112,23 @@ def status_of(folder: Path) -> RunStatus:
         seconds_per_step=_pace(lines),
         gpu_memory=newest.get("gpu_memory_gib"),
         checkpoint=newest_whole(folder),
+        job=jobs.job_of(last),
+    )
+
+
+def _waiting(folder: Path, waiting: jobs.Submitted) -> RunStatus:
+    """The status of a run that has not begun, whatever an earlier one has left in its folder."""
+    nothing = dict.fromkeys(
+        ["pid", "host", "phase", "code", "step", "max_steps", "loss", "seconds_per_step", "gpu_memory"]
+    )
+    return RunStatus(
+        folder=folder,
+        run=waiting.run,
+        state="submitted",
+        log=waiting.log,
+        checkpoint=newest_whole(folder),
+        job=waiting.job,
+        **nothing,
     )
 
 
@@ -163,7 +193,7 @@ def _pace(lines: list[dict[str, Any]]) -> float | None:
 
 
 def wait(folder: Path, poll_seconds: float = 0.5) -> RunStatus:
-    """Wait until the run in a folder has ended."""
-    while (status := status_of(folder)).state == "running":
+    """Wait until the run in a folder has ended; one that was submitted begins first."""
+    while (status := status_of(folder)).state in {"running", "submitted"}:
         time.sleep(poll_seconds)
     return status

@@ -42,6 +42,7 @@ def plan_as_data(compilation: Compilation, command: list[str]) -> Plan:
         "run_name": run.run_name,
         "algorithm": run.algorithm,
         "gpus": run.gpus,
+        "nodes": run.nodes,
         "processes": run.processes,
         "strategy": run.strategy,
         "strategy_why": compilation.choice.why,

@@ -18,6 +18,7 @@ from recipe_engine.algorithms.grpo import prompt_limit_of
 from recipe_engine.compiled import FINISHED, STOPPED, CompiledRun
 from recipe_engine.data.thinking_file import write_thinking
 from recipe_engine.runtime import model as loading
+from recipe_engine.runtime.callbacks.heartbeat import Heartbeat
 from recipe_engine.runtime.callbacks.metrics import METRICS, MetricsFile, read_metrics
 from recipe_engine.runtime.callbacks.progress import Progress
 from recipe_engine.runtime.callbacks.stopping import Stopping
@@ -58,6 +59,7 @@ def train(run: CompiledRun) -> Any:
         DataError: the data cannot be used.
     """
     run_dir, chosen = Path(run.run_dir), algorithm(run.algorithm)
+    heartbeat = Heartbeat(run_dir)
     notes: list[str] = []
     arguments = trainer_config(run, notes.append)
     first = PartialState().is_main_process
@@ -113,8 +115,10 @@ def train(run: CompiledRun) -> Any:
     if run.checkpoint is not None:
         trainer.args.eval_on_start = False  # it was measured when the run was started
     stopping = Stopping()
-    for callback in (WrapperCheck(run, trainer), CarriedOn(trainer, run.checkpoint, say), stopping, sealing):
+    restored = CarriedOn(trainer, run.checkpoint, say)
+    for callback in (WrapperCheck(run, trainer), restored, stopping, sealing, heartbeat):
         trainer.add_callback(callback)
+    heartbeat.watch(trainer)
     save_whole(trainer, run_dir, sealing)
     demand_finite_loss(trainer)
     say(_shape(trainer))

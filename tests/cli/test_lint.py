@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from recipe_engine.cli import output
+from tests.compile.support import GRPO
 
 from .support import BROKEN, ROOT, VALID, WARNED, process, recipe
 
@@ -164,6 +165,12 @@ def test_the_number_of_gpus_reaches_the_rules() -> None:
     write("a.yaml", VALID + "launch:\n  strategy: single\n")
     assert recipe("lint", "a.yaml").exit_code == 0
     assert "L424" in recipe("lint", "a.yaml", "--num-gpus", "2").stdout
+
+
+def test_the_processes_of_several_machines_are_counted() -> None:
+    Path("a.yaml").write_text(GRPO + "  num_generations: 8\n  per_device_train_batch_size: 4\n", encoding="utf-8")
+    assert recipe("lint", "a.yaml", "--num-gpus", "1").exit_code == 1
+    assert recipe("lint", "a.yaml", "--num-gpus", "1", "--num-nodes", "2").exit_code == 0
 
 
 def test_json_goes_to_standard_output_alone() -> None:

@@ -47,6 +47,13 @@ def test_the_plan_says_what_runs_on_what() -> None:
     assert planned(SFT, "--num-gpus", "8").startswith("a: sft on 8 GPUs, 8 processes\n")
 
 
+def test_the_gpus_of_several_machines_count() -> None:
+    out = planned(SFT, "--num-gpus", "8", "--num-nodes", "2")
+    assert out.startswith("a: sft on 8 GPUs, 16 processes on 2 machines\n")
+    assert planned(SFT + "launch:\n  nodes: 2\n", "--num-gpus", "8") == out
+    assert json.loads(planned(SFT, "--num-nodes", "3", "--json"))["nodes"] == 3
+
+
 def test_the_command_is_one_process_or_the_launcher_of_several() -> None:
     (command,) = section(planned(SFT), "command")
     assert command.split()[-3:] == ["-m", "recipe_engine.runtime", "models/a/run/compiled.json"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -108,7 +109,10 @@ def test_the_end_of_the_shell_does_not_end_it(run: CompiledRun, start: type[Star
 def test_it_keeps_the_lock_after_the_command_that_started_it_has_ended(run: CompiledRun, start: type[Started]) -> None:
     started = start(run, "import time; time.sleep(300)")
     assert started.worker
-    with pytest.raises(LaunchError, match=rf"in use by a run that is going on \(process {started.process.pid} on "):
+    with pytest.raises(
+        LaunchError,
+        match=rf"in use by a run that is going on \(process {started.process.pid} on {socket.gethostname()}\)",
+    ):
         demand_free(run, overwrite=True)
     os.kill(started.process.pid, signal.SIGTERM)
     started.process.wait(timeout=30)

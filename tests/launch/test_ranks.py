@@ -161,6 +161,7 @@ class TestAFailure:
 _WHEN_DEAF = "while not os.path.exists('deaf'): time.sleep(0.01)\nsys.exit(3)"
 _SAVES = """
 def save(number, _):
+    open(f"signals-{rank}", "a").write("x")
     time.sleep(0.5)
     print("saved", flush=True)
     sys.exit(143)
@@ -180,6 +181,7 @@ class TestSignals:
         assert code == 143
         assert out.count("saved") == 2
         assert "[process 1] saved" in out
+        assert [Path(f"signals-{rank}").read_text() for rank in range(2)] == ["x", "x"]
 
     def test_a_killed_launcher_takes_its_processes_along_and_they_can_save(self, run: CompiledRun) -> None:
         started = Started(run, _SAVES.replace('print("saved", flush=True)', 'open(f"saved-{rank}", "w")'))
@@ -198,6 +200,7 @@ class TestSignals:
         code_of, out = started.end()
         assert code_of == 130
         assert out.count("saved") == 2
+        assert [Path(f"signals-{rank}").read_text() for rank in range(2)] == ["x", "x"]
 
 
 def test_it_starts_in_a_moment_without_torch() -> None:

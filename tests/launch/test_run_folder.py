@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import socket
 import subprocess
@@ -10,12 +12,13 @@ import pytest
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.errors import LaunchError
-from recipe_engine.launch.lock import lock
+from recipe_engine.launch.lock import holder, lock
 from recipe_engine.launch.run_folder import demand_free, demand_writable, write_run_folder
 from tests.compile.support import SFT, compiled
 
 from .support import ROOT
 
+HOST = socket.gethostname()
 TEXTS = {"recipes/a.yaml": "model: ...\n", "base.yaml": "data: ...\n", "<command line>": "training.seed=1\n"}
 
 
@@ -144,9 +147,7 @@ class TestTheLock:
         for overwrite in (False, True):
             error = refused(run, overwrite)
             assert error.code == "T502"
-            assert error.message.endswith(
-                f"is in use by a run that is going on (process {os.getpid()} on {socket.gethostname()})"
-            )
+            assert error.message.endswith(f"is in use by a run that is going on (process {os.getpid()} on {HOST})")
             with pytest.raises(LaunchError):
                 write_run_folder(run, TEXTS, overwrite)
         held.release()
@@ -164,12 +165,36 @@ class TestTheLock:
             [sys.executable, "-c", code, run.model_dump_json()],
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
-        ) as holder:
-            assert holder.stdout is not None
-            assert holder.stdout.readline() == b"held\n"
-            assert f"(process {holder.pid} on {socket.gethostname()})" in refused(run).message
-            holder.kill()
+        ) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"held\n"
+            assert f"(process {other.pid} on {HOST})" in refused(run).message
+            other.kill()
         demand_free(run, overwrite=False)
+
+    def test_a_machine_that_shares_the_folder_is_named(self, run: CompiledRun) -> None:
+        _, held = write_run_folder(run, TEXTS, overwrite=False)
+        os.pwrite(held.descriptor, b"4711 node-17\n", 0)
+        os.ftruncate(held.descriptor, 13)
+        assert refused(run).message.endswith("(process 4711 on node-17)")
+        found = holder(Path(run.run_dir))
+        assert found is not None
+        assert (found.pid, found.host, found.is_here) == (4711, "node-17", False)
+        held.release()
+        assert holder(Path(run.run_dir)) is None
+
+    def test_a_file_system_without_locks_keeps_nobody_out_and_is_told_from_others(
+        self, run: CompiledRun, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _, held = write_run_folder(run, TEXTS, overwrite=False)
+        assert held.exclusive
+        held.release()
+
+        def no_locks(*_: object) -> None:
+            raise OSError(errno.ENOLCK, "No locks available")  # no such file system can be made here
+
+        monkeypatch.setattr(fcntl, "flock", no_locks)
+        assert not lock(run).exclusive
 
     def test_of_two_that_start_at_once_one_gets_the_folder(self, run: CompiledRun) -> None:
         demand_free(run, overwrite=False)

@@ -90,7 +90,14 @@ def test_help_needs_no_environment(checkout: Checkout, arguments: list[str]) -> 
     answer = checkout.train(*arguments)
     assert answer.status == 0
     assert answer.out.startswith("Usage: ./scripts/run_training.sh --config CONFIG_FILE [OPTIONS]")
-    for option in ("--config CONFIG_FILE ", "--num-gpus NUM_GPUS ", "--nohup ", "-h, --help "):
+    for option in (
+        "--config CONFIG_FILE ",
+        "--num-gpus NUM_GPUS ",
+        "--num-nodes N ",
+        "--node-rank R ",
+        "--nohup ",
+        "-h, --help ",
+    ):
         assert f"\n  {option}" in answer.out
     assert not checkout.venv.exists()
 
