@@ -93,7 +93,10 @@ def test_training_goes_on_meanwhile_and_its_end_and_the_best_model_wait(
 
 @pytest.mark.parametrize(
     ("code", "says"),
-    [(errno.ENOSPC, "disk .*full.* checkpoint of step 4 was not saved"), (errno.EIO, "did not take .* step 4: .*I/O")],
+    [
+        (errno.ENOSPC, "disk .*full.* checkpoint of step 4 was not saved"),
+        (errno.EIO, "did not take .* step 4: .*Input/output"),
+    ],
     ids=["full", "broken"],
 )
 def test_what_the_disk_refuses_ends_training_soon_and_costs_no_earlier_checkpoint(
