@@ -3,10 +3,12 @@ against one without. Run by hand:
 
     python benchmarks/cost_of_durability.py [--saves N] [--steps N] [--width N]
 
-Both are measured in one process and in turns, on a model of random weights with AdamW's state. A checkpoint of the
-engine is written aside, brought to the disk, marked, and renamed into place; transformers leaves the files to the
-system, which writes them later. What is left to be written is flushed before each save, outside the time measured. One
-thread computes unless OMP_NUM_THREADS says otherwise.
+Both are measured in one training and in turns, on a model of random weights with AdamW's state. A checkpoint of the
+engine is written aside, and brought to the disk, marked and renamed into place while training goes on; transformers
+leaves the files to the system, which writes them later. So the time for which training waits is measured, and that of
+the save with the steps after it, in which the engine's thread and training share the machine. What is left to be
+written is flushed before each save, outside the time measured. One thread computes unless OMP_NUM_THREADS says
+otherwise.
 """
 
 from __future__ import annotations
@@ -23,8 +25,19 @@ from typing import Any
 
 from ppo_against_plain_loop import trainer_of
 
-ENGINE = ("MetricsFile", "Progress", "CheckpointUpload", "WrapperCheck", "CarriedOn", "Stopping", "Heartbeat")
+ENGINE = (
+    "MetricsFile",
+    "Progress",
+    "CheckpointUpload",
+    "WrapperCheck",
+    "CarriedOn",
+    "Stopping",
+    "Sealing",
+    "Heartbeat",
+)
 """The engine's callbacks, by the names of their classes."""
+STEPS_AFTER = 2
+"""Steps between one checkpoint and the next: in them the engine brings it to the disk."""
 
 
 def main() -> None:
@@ -43,7 +56,7 @@ def main() -> None:
         trainer = trainer_on(Path(folder), given.width, given.steps)
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
             trainer.train()  # the optimizer has its state then
-        report_saves(trainer, Path(folder) / "out", given.saves)
+        report_saves(trainer, given.saves)
         report_steps(trainer, given.steps)
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
@@ -75,29 +88,68 @@ def trainer_on(folder: Path, width: int, steps: int) -> Any:
     return trainer
 
 
-def report_saves(trainer: Any, output: Path, saves: int) -> None:
-    """Checkpoints of the engine and of transformers, in turns."""
-    sides = {
-        "the engine's": trainer._save_checkpoint,
-        "transformers' own": lambda model, trial: type(trainer)._save_checkpoint(trainer, model, trial),
-    }
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    size = 0
-    for number in range(saves + 1):
-        for name, save in list(sides.items())[:: 1 if number % 2 else -1]:
+def report_saves(trainer: Any, saves: int) -> None:
+    """Checkpoints of the engine and of transformers, in turns, and the steps after each, in one training."""
+    from transformers import TrainerCallback
+
+    args, engine = trainer.args, trainer._save_checkpoint
+    (sealing,) = (one for one in trainer.callback_handler.callbacks if type(one).__name__ == "Sealing")
+    output = Path(args.output_dir)
+    times: dict[str, list[tuple[float, float]]] = {"engine": [], "raw": []}
+    standing: list[float] = []
+    size, number = 0, 0
+
+    class Turns(TrainerCallback):
+        """Ends the turn before, and begins one, with nothing left for the system to write."""
+
+        def __init__(self) -> None:
+            self.begun = self.saved = 0.0
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            nonlocal size, number
+            if state.global_step % STEPS_AFTER:
+                return
+            now = time.perf_counter()
+            if number > 2:  # the first of each is not counted
+                times[side(number - 1)].append((self.saved - self.begun, now - self.begun))
+            sealing.wait()
+            for checkpoint in output.glob("checkpoint-*"):
+                size = max(size, sum(file.stat().st_size for file in checkpoint.iterdir()))
+                shutil.rmtree(checkpoint)
             os.sync()
-            start = time.perf_counter()
-            save(trainer.model, None)
-            taken = time.perf_counter() - start
-            (checkpoint,) = output.glob("checkpoint-*")
-            size = max(size, sum(file.stat().st_size for file in checkpoint.iterdir()))
-            shutil.rmtree(checkpoint)
-            if number:  # the first of each is not counted
-                times[name].append(taken)
-    engine, raw = times.values()
-    print(f"a checkpoint of {size / 2**20:.0f} MiB")
-    for label, of in (("median", statistics.median), ("least", min)):
-        print(f"  {label}: {of(engine):.3f} s and {of(raw):.3f} s, ratio {of(engine) / of(raw):.3f}")
+            number += 1
+            self.begun = time.perf_counter()
+
+        def on_save(self, *_: Any, **__: Any) -> None:
+            self.saved = time.perf_counter()
+
+    def side(number: int) -> str:
+        return "engine" if number // 2 % 2 == number % 2 else "raw"  # either comes first as often
+
+    def save(model: Any, trial: Any) -> None:
+        if side(number) == "raw":
+            return type(trainer)._save_checkpoint(trainer, model, trial)
+        start = time.perf_counter()
+        sealing.begin = lambda work: type(sealing).begin(
+            sealing, lambda: (work(), standing.append(time.perf_counter() - start))
+        )
+        return engine(model, trial)
+
+    trainer._save_checkpoint = save
+    args.save_strategy, args.save_steps, args.save_total_limit = "steps", STEPS_AFTER, None
+    before, args.max_steps = args.max_steps, STEPS_AFTER * (2 * saves + 3)
+    turns = Turns()
+    trainer.add_callback(turns)
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        trainer.train()
+    trainer.remove_callback(turns)
+    trainer._save_checkpoint, args.save_strategy, args.max_steps = engine, "no", before
+    print(f"a checkpoint of {size / 2**20:.0f} MiB, {len(times['engine'])} of each side")
+    for position, what in enumerate(("training waits", f"with the {STEPS_AFTER} steps after it")):
+        for label, of in (("median", statistics.median), ("least", min)):
+            ours, theirs = (of([time[position] for time in times[name]]) for name in ("engine", "raw"))
+            print(f"  {what}, {label}: {ours:.3f} s and {theirs:.3f} s, ratio {ours / theirs:.3f}")
+    print(f"  the engine's stands after {statistics.median(standing):.3f} s, least {min(standing):.3f} s")
 
 
 def report_steps(trainer: Any, steps: int) -> None:

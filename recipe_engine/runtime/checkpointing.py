@@ -7,29 +7,33 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainingArguments
+from transformers import TrainerCallback, TrainingArguments
+from transformers.integrations.integration_utils import TrackioCallback, WandbCallback, WandbLogModel
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import rotate_checkpoints
 
-from recipe_engine.checkpoints import RECORDS, STAGING, bring_to_disk, rename_into_place, seal
+from recipe_engine.checkpoints import RECORDS, STAGING, bring_to_disk, rename_into_place, seal, step_of
 from recipe_engine.runtime.callbacks.metrics import METRICS
 from recipe_engine.runtime.carried import save_carried
 from recipe_engine.runtime.disk import full_disk
 from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.sealing import Sealing
 
 
-def save_whole(trainer: Any, run_dir: Path) -> None:
-    """Have a trainer write each checkpoint aside, and rename it into place once every process has written its part.
+def save_whole(trainer: Any, run_dir: Path, sealing: Sealing) -> None:
+    """Have a trainer write each checkpoint aside, and bring it to the disk and into place while training goes on.
 
-    With it goes a copy of what the run was compiled to, and what was logged so far is on the disk before. Older ones
-    are rotated only then: at no moment is there none.
+    That begins once every process has written its part, and is over before the next save, and before the best model
+    is loaded or training ends. With it goes a copy of what the run was compiled to, and what was logged so far is on
+    the disk before. Older ones are rotated only then: from the first on there is always one.
     """
-    write, place = trainer._save_checkpoint, trainer._get_output_dir
+    write, place, finalize = trainer._save_checkpoint, trainer._get_output_dir, trainer._finalize_training
 
     def save(model: Any, trial: Any) -> None:
         output = Path(place(trial=trial))
         staging, name = output / STAGING, f"checkpoint-{trainer.state.global_step}"
         if trainer.args.should_save:
+            sealing.wait()
             shutil.rmtree(staging, ignore_errors=True)
         trainer.accelerator.wait_for_everyone()
         limit, trainer.args.save_total_limit = trainer.args.save_total_limit, None
@@ -40,8 +44,7 @@ def save_whole(trainer: Any, run_dir: Path) -> None:
             if trainer.args.should_save:
                 shutil.rmtree(staging, ignore_errors=True)  # half a checkpoint helps nobody, and fills the disk
             if (full := full_disk(error, output, _size_of(model))) is not None:
-                step = trainer.state.global_step
-                raise RunError(f"{full.message}: the checkpoint of step {step} was not saved", full.hint) from error
+                raise _not_saved(full, output / name) from error
             raise
         finally:
             trainer._get_output_dir, trainer.args.save_total_limit = place, limit
@@ -52,23 +55,64 @@ def save_whole(trainer: Any, run_dir: Path) -> None:
                 trainer.state.save_to_json(str(staging / name / TRAINER_STATE_NAME))
         trainer.accelerator.wait_for_everyone()
         if trainer.args.should_save:
-            for record in RECORDS:
-                if (run_dir / record).is_file():
-                    shutil.copyfile(run_dir / record, staging / name / record)
-            bring_to_disk(run_dir / METRICS)
-            seal(staging / name)
-            shutil.rmtree(output / name, ignore_errors=True)  # one that was cut off, or of an earlier attempt
-            rename_into_place(staging / name, output / name)
-            shutil.rmtree(staging)
-            rotate_checkpoints(
-                output_dir=str(output),
-                save_total_limit=limit,
-                best_model_checkpoint=trainer.state.best_model_checkpoint,
-                use_mtime=False,  # by step: clocks jump
-            )
-        trainer.accelerator.wait_for_everyone()
+            best = trainer.state.best_model_checkpoint
+            sealing.begin(lambda: _put_in_place(staging / name, output / name, run_dir, limit, best))
+            if any(map(_takes_checkpoints, trainer.callback_handler.callbacks)):
+                sealing.wait()
 
-    trainer._save_checkpoint = save
+    def finalize_once_saved(*arguments: Any, **keywords: Any) -> Any:
+        if trainer.args.should_save:
+            sealing.wait()
+        trainer.accelerator.wait_for_everyone()  # the others load the best model too, and may not end before
+        return finalize(*arguments, **keywords)
+
+    trainer._save_checkpoint, trainer._finalize_training = save, finalize_once_saved
+
+
+def _put_in_place(written: Path, place: Path, run_dir: Path, limit: int | None, best: str | None) -> None:
+    """Bring a checkpoint that was written to the disk, rename it to its place, and remove those beyond the limit.
+
+    Raises:
+        RunError: the disk did not take it.
+    """
+    output = place.parent
+    try:
+        for record in RECORDS:
+            if (run_dir / record).is_file():
+                shutil.copyfile(run_dir / record, written / record)
+        bring_to_disk(run_dir / METRICS)
+        seal(written)
+        shutil.rmtree(place, ignore_errors=True)  # one that was cut off, or of an earlier attempt
+        rename_into_place(written, place)
+        shutil.rmtree(written.parent)
+    except OSError as error:
+        shutil.rmtree(written.parent, ignore_errors=True)
+        if (full := full_disk(error, output)) is not None:
+            raise _not_saved(full, place) from error
+        raise RunError(
+            f"the disk of {output} did not take the checkpoint of step {step_of(place)}: {error}",
+            hint="look after the disk, and start again: it goes on from its newest checkpoint",
+        ) from error
+    rotate_checkpoints(
+        output_dir=str(output),
+        save_total_limit=limit,
+        best_model_checkpoint=best,
+        use_mtime=False,  # by step: clocks jump
+    )
+
+
+def _takes_checkpoints(callback: Any) -> bool:
+    """Whether it is a tracker's that looks for a checkpoint in its place as soon as it is saved."""
+    kind = type(callback)
+    if not kind.__module__.startswith("transformers.integrations") or kind.on_save is TrainerCallback.on_save:
+        return False
+    if isinstance(callback, WandbCallback):
+        return bool(callback._log_model == WandbLogModel.CHECKPOINT)
+    return not isinstance(callback, TrackioCallback)
+
+
+def _not_saved(full: RunError, place: Path) -> RunError:
+    return RunError(f"{full.message}: the checkpoint of step {step_of(place)} was not saved", full.hint)
 
 
 def save_tied_once(trainer: Any) -> None:

@@ -37,6 +37,7 @@ from recipe_engine.runtime.picture import draw
 from recipe_engine.runtime.process_group import connect
 from recipe_engine.runtime.rewards import demand_columns, reward_functions
 from recipe_engine.runtime.saved import check_saved
+from recipe_engine.runtime.sealing import Sealing
 from recipe_engine.runtime.secrets import masked
 from recipe_engine.runtime.shown import show_safely
 from recipe_engine.runtime.tokenizer import load_tokenizer
@@ -92,6 +93,7 @@ def train(run: CompiledRun) -> Any:
             start_wandb(run, say)
     arguments.model_init_kwargs = loading.model_arguments(run, say)
     further = _class(chosen.before_loading)(run, tokenizer, data, say) if chosen.before_loading else {}
+    sealing = Sealing()
     on_cpu_in_4bit = run.model.load_in_4bit and run.gpus == 0
     try:
         with loading.gradients_kept_in_4bit() if on_cpu_in_4bit else nullcontext():
@@ -103,7 +105,7 @@ def train(run: CompiledRun) -> Any:
                 processing_class=tokenizer,
                 quantization_config=loading.quantization(run.model),
                 peft_config=loading.adapter(run.model, chosen.task),
-                callbacks=[MetricsFile(run_dir / METRICS), Progress(), CheckpointUpload(run, say)],
+                callbacks=[MetricsFile(run_dir / METRICS), Progress(), CheckpointUpload(run, sealing, say)],
                 **({"reward_funcs": scorers} if chosen.reward_driven else {}),
                 **({"settings": settings} if settings is not None else {}),
                 **further,
@@ -125,12 +127,13 @@ def train(run: CompiledRun) -> Any:
     if run.checkpoint is not None:
         trainer.args.eval_on_start = False  # it was measured when the run was started
     stopping = Stopping()
-    for callback in (WrapperCheck(run, trainer), CarriedOn(trainer, run.checkpoint, say), stopping, heartbeat):
+    restored = CarriedOn(trainer, run.checkpoint, say)
+    for callback in (WrapperCheck(run, trainer), restored, stopping, sealing, heartbeat):
         trainer.add_callback(callback)
     heartbeat.watch(trainer)
     survive_trackers(trainer, say)
     show_safely(trainer)
-    save_whole(trainer, run_dir)
+    save_whole(trainer, run_dir, sealing)
     save_tied_once(trainer)
     demand_finite_loss(trainer)
     say(_shape(trainer))
@@ -147,6 +150,9 @@ def train(run: CompiledRun) -> Any:
         trainer.save_model(run.output_dir)
         if first:
             finish(run, trainer.model, say)
+    except BaseException:
+        sealing.wait_and_say(say)
+        raise
     finally:
         stopping.restore()
     trainer.accelerator.end_training()

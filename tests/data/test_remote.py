@@ -22,6 +22,7 @@ from recipe_engine.data.sources import raw_rows
 from recipe_engine.recipe.data import DatasetEntry
 from recipe_engine.runtime.callbacks.upload import CheckpointUpload, upload_model
 from recipe_engine.runtime.model import model_path
+from recipe_engine.runtime.sealing import Sealing
 from tests.runtime.support import compiled, write_rows
 
 
@@ -114,7 +115,7 @@ class TestUploads:
     def on_save(self, run: CompiledRun, said: list[str], *, first: bool = True) -> None:
         arguments = TrainingArguments(output_dir=run.output_dir, use_cpu=True)
         state = TrainerState(global_step=2, is_world_process_zero=first)
-        CheckpointUpload(run, said.append).on_save(arguments, state, TrainerControl())
+        CheckpointUpload(run, Sealing(), said.append).on_save(arguments, state, TrainerControl())
 
     def test_a_checkpoint_is_copied_with_its_folders(self, bucket: Path, tmp_path: Path) -> None:
         run, said = self.run(tmp_path, prefix="/runs/one/"), list[str]()

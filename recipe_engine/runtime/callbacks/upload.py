@@ -12,21 +12,27 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.errors import DataError
 from recipe_engine.data.remote import upload
+from recipe_engine.runtime.sealing import Sealing
 
 Say = Callable[[str], None]
 
 
 class CheckpointUpload(TrainerCallback):
-    """Uploads each checkpoint. A failed upload is said, and the local copy stays: it does not end the training."""
+    """Uploads each checkpoint once it stands.
 
-    def __init__(self, run: CompiledRun, say: Say) -> None:
+    A failed upload is said, and the local copy stays: it does not end the training.
+    """
+
+    def __init__(self, run: CompiledRun, sealing: Sealing, say: Say) -> None:
         self.run = run
+        self.sealing = sealing
         self.say = say
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         settings = self.run.s3
         if not (settings.enabled and settings.upload_checkpoints and state.is_world_process_zero):
             return
+        self.sealing.wait()
         folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
         if _upload(self.run, folder, folder.name, self.say) and settings.delete_local_after_upload:
             shutil.rmtree(folder)
