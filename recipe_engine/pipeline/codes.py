@@ -391,7 +391,7 @@ Passes:
         stages:
           - {id: sft, kind: train, recipe: {training: {algorithm: sft}}, model: $policy, rows: builtin/conversations}
 """,
-    """P122 too-few-gpus (error)
+    """P122 too-few-gpus-for-a-stage (error)
 
 A stage needs more GPUs than the pipeline is given: its own `gpus`, or vLLM, which runs on none.
 
@@ -486,7 +486,7 @@ Fails:
 Passes:
     $ recipe run raft.yaml --num-gpus 1 && recipe run raft.yaml --num-gpus 1 seed=7 --replace
 """,
-    """P202 no-rows (error)
+    """P202 no-row-made (error)
 
 A stage was to make rows and has made none. The message says how many were left out, and why. What reads them would
 train on nothing and report success, so the pipeline stops.

@@ -50,13 +50,13 @@ def test_a_quickstart_lints_without_a_finding(name: str) -> None:
 
 def test_raft_raises_the_mean_reward_from_the_first_to_the_last_iteration(tmp_path: Path) -> None:
     output = run("raft", tmp_path)
-    rewards = [result(output, f"raft/{number:04d}/chosen")["summary"]["mean_reward"] for number in range(3)]
+    rewards = [result(output, f"raft/{number:04d}/scored")["summary"]["mean_reward"] for number in range(3)]
     assert rewards[-1] >= rewards[0] + 0.05
 
 
 def test_iterative_dpo_raises_the_mean_reward_from_the_first_to_the_last_iteration(tmp_path: Path) -> None:
     output = run("iterative_dpo", tmp_path)
-    rewards = [result(output, f"rounds/{number:04d}/pairs")["summary"]["mean_reward"] for number in range(2)]
+    rewards = [result(output, f"rounds/{number:04d}/scored")["summary"]["mean_reward"] for number in range(2)]
     assert rewards[-1] >= rewards[0] + 0.05
 
 

@@ -37,6 +37,7 @@ stages:
         model: $policy
         rows: $rows
         recipe:
+          model: {use_lora: true, lora_r: 8}      # what is handed on is merged
           data: {max_length: 128}
           training:
             algorithm: sft
@@ -94,7 +95,7 @@ def run_to_end(folder: Path) -> None:
 
 def made(folder: Path) -> dict[str, bytes]:
     """Every row and every weight that the pipeline has made."""
-    files = [*(folder / "out").glob("**/rows/**/part-*"), *(folder / "out").glob("**/model/*.safetensors")]
+    files = [*(folder / "out").glob("**/rows/**/part-*"), *(folder / "out").glob("**/merged/*.safetensors")]
     return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(files)}
 
 
