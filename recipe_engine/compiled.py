@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import SerializeAsAny, field_validator
-
 from recipe_engine.recipe.base import Block
 from recipe_engine.recipe.data import DataBlock
 from recipe_engine.recipe.launch import LaunchBlock, Strategy
 from recipe_engine.recipe.model import ModelBlock
-from recipe_engine.recipe.rewards import REWARDS, Reward
+from recipe_engine.recipe.rewards import Rewards
 from recipe_engine.recipe.thinking import ThinkingBlock
 from recipe_engine.recipe.tracking import WandbBlock
 from recipe_engine.recipe.upload import S3Block
@@ -65,7 +63,7 @@ class CompiledRun(Block):
     """How the processes are started, ended and started again. Its ``strategy`` is as the recipe gives it."""
     model: ModelBlock
     data: DataBlock
-    rewards: list[SerializeAsAny[Reward]]
+    rewards: Rewards
     thinking: ThinkingBlock | None
     trainer: str
     """Class that trains, as ``module:Class``."""
@@ -85,6 +83,8 @@ class CompiledRun(Block):
     """Settings that may differ from those of the run that is resumed."""
     checkpoint: str | None = None
     """The checkpoint that training goes on from. Only the launch knows it."""
+    hands_on_to: str | None = None
+    """In a pipeline, where one process trains: the folder from which the next stage loads the whole model."""
     allow_reward_code: bool = False
     """Whether the command line allowed reward functions from files."""
     allow_remote_code: bool = False
@@ -94,9 +94,3 @@ class CompiledRun(Block):
     def processes_per_node(self) -> int:
         """Processes on each machine."""
         return self.processes // self.nodes
-
-    @field_validator("rewards", mode="before")
-    @classmethod
-    def _typed_rewards(cls, value: Any) -> Any:
-        """A reward read back from JSON is of the class that its ``type`` says."""
-        return [REWARDS[item["type"]].model_validate(item) if isinstance(item, dict) else item for item in value]

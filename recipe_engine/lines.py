@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -21,4 +22,4 @@ def append_line(path: Path, entry: dict[str, Any]) -> None:
             line = line if stream.read(1) == b"\n" else b"\n" + line
         written = stream.write(line)
     if written != len(line):
-        raise OSError(f"{path} could not be written as a whole: is the disk full?")
+        raise OSError(errno.ENOSPC, "could not be written as a whole", str(path))

@@ -1,12 +1,12 @@
-"""Write recipe_engine/schemas/recipe.schema.json: what a recipe may hold, for editors and other validators.
+"""Write recipe_engine/schemas/recipe.schema.json and pipeline.schema.json: what they may hold, for editors and others.
 
-It is draft-07, which is what the YAML language server reads. Run it after changing a block, an algorithm's settings,
-the TRL catalogue or the table of renames:
+They are draft-07, which is what the YAML language server reads. Run it after changing a block, an algorithm's settings,
+a stage, the TRL catalogue or the table of renames:
 
     python scripts/generate_recipe_schema.py          # write
-    python scripts/generate_recipe_schema.py --check  # fail if the file differs from the code
+    python scripts/generate_recipe_schema.py --check  # fail if a file differs from the code
 
-Whatever `recipe lint` accepts is valid under it. It cannot say all that lint does: nothing about two blocks at once.
+Whatever `recipe lint` accepts is valid under them. They cannot say all that it does: nothing about two blocks at once.
 """
 
 from __future__ import annotations
@@ -27,13 +27,19 @@ from recipe_engine.lint.dialects import verl_groups
 from recipe_engine.lint.dialects.spelling import EACH, Rename
 from recipe_engine.lint.renames import REMOVED, RENAMES
 from recipe_engine.lint.training import ENGINE_ARGUMENTS, GROUP_SETTINGS, owners_of
+from recipe_engine.recipe.pipeline import Pipeline
 from recipe_engine.recipe.rewards import REWARDS
 from recipe_engine.recipe.root import BLOCKS, REQUIRED_BLOCKS
+from recipe_engine.recipe.stages import STAGES
+from recipe_engine.recipe.stages.generate import ENGINES
+from recipe_engine.recipe.stages.steps import STEPS
+from recipe_engine.recipe.thinking import ThinkingBlock
 from recipe_engine.recipe.training import TrainingBlock
 from recipe_engine.schemas import trl_arguments
 from recipe_engine.source.extends import MAX_CHAIN
 
-FILE = Path(__file__).resolve().parents[1] / "recipe_engine" / "schemas" / "recipe.schema.json"
+FOLDER = Path(__file__).resolve().parents[1] / "recipe_engine" / "schemas"
+RECIPE, PIPELINE = "recipe.schema.json", "pipeline.schema.json"
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -122,6 +128,70 @@ def recipe_schema() -> Schema:
     }
 
 
+def pipeline_schema() -> Schema:
+    """The schema of a whole pipeline. What is a recipe's is referred to in the schema of recipes beside it."""
+    definitions: dict[str, Schema] = {"parents": PARENTS}
+    top = _block(Pipeline, definitions)
+    thinking = _block(ThinkingBlock, definitions)
+    for name, model in STAGES.items():
+        definitions[f"stage_{name}"] = _stage(model, definitions)
+    definitions |= {f"step_{name}": _block(model, definitions) for name, model in STEPS.items()}
+    definitions |= {f"engine_{name}": _block(model, definitions) for name, model in ENGINES.items()}
+    for unused in ("Stage", "Step", "Reward", "OnlyRows", "ThinkingBlock"):
+        definitions.pop(unused, None)
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "recipe-engine pipeline",
+        "description": top["description"],
+        "type": "object",
+        "properties": {
+            "extends": EXTENDS,
+            **top["properties"],
+            "thinking": {
+                "description": top["properties"]["thinking"]["description"],
+                "anyOf": [thinking, {"type": "null"}],
+            },
+            "stages": {"description": top["properties"]["stages"]["description"], **_stages()},
+        },
+        "additionalProperties": False,
+        "if": {"required": ["extends"]},
+        "else": {"required": ["stages"]},
+        "definitions": definitions,
+    }
+
+
+def _stages() -> Schema:
+    one = _choice("kind", "stage", STAGES, "One stage.") | {"required": ["id", "kind"]}
+    return {"type": "array", "minItems": 1, "items": one}
+
+
+def _stage(model: type[BaseModel], definitions: dict[str, Schema]) -> Schema:
+    """The schema of one kind of stage, in which what is of several classes hangs on the key that says which."""
+    schema = _block(model, definitions)
+    properties = schema["properties"]
+    parts: dict[str, Schema] = {
+        "rewards": {"type": "array", "items": {"$ref": f"{RECIPE}#/properties/rewards/items"}},
+        "steps": {"type": "array", "items": _choice("do", "step", STEPS, "One step.") | {"required": ["do"]}},
+        "engine": _choice("type", "engine", ENGINES, "What generates."),
+        "recipe": {"anyOf": [{"type": "string", "minLength": 1}, _recipe_of_a_stage()]},
+        "stages": _stages(),
+    }
+    for key, part in parts.items():
+        if key in properties:
+            properties[key] = {"description": properties[key]["description"], **part}
+    return schema
+
+
+def _recipe_of_a_stage() -> Schema:
+    """A recipe without what the stage gives: nothing in it is required."""
+    blocks = [*BLOCKS, "rewards"]
+    return {
+        "type": "object",
+        "properties": {name: {"$ref": f"{RECIPE}#/properties/{name}"} for name in blocks},
+        "additionalProperties": False,
+    }
+
+
 def field_docs(model: type[BaseModel]) -> dict[str, str]:
     """The documentation of each field: the string under it, in the class or in the one that it is inherited from."""
     docs: dict[str, str] = {}
@@ -131,10 +201,10 @@ def field_docs(model: type[BaseModel]) -> dict[str, str]:
         (definition,) = ast.parse(inspect.getsource(base)).body
         assert isinstance(definition, ast.ClassDef)
         for statement, below in pairwise(definition.body):
-            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-                docs.pop(statement.target.id, None)
-                if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-                    docs[statement.target.id] = _clean(str(below.value.value))
+            if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+                continue
+            if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+                docs[statement.target.id] = _clean(str(below.value.value))
     return docs
 
 
@@ -154,9 +224,16 @@ def _block(model: type[BaseModel], definitions: dict[str, Schema]) -> Schema:
 
 
 def _inner_models(model: type[BaseModel]) -> list[type[BaseModel]]:
-    annotations = [field.annotation for field in model.model_fields.values()]
-    members = [member for one in annotations for member in (one, *getattr(one, "__args__", ()))]
-    return [member for member in members if isinstance(member, type) and issubclass(member, BaseModel)]
+    """The models that stand in the fields of a model, and in theirs."""
+    found: list[type[BaseModel]] = []
+    open_ones: list[Any] = [field.annotation for field in model.model_fields.values()]
+    while open_ones:
+        one = open_ones.pop()
+        open_ones += getattr(one, "__args__", ())
+        if isinstance(one, type) and issubclass(one, BaseModel) and one not in found:
+            found.append(one)
+            open_ones += [field.annotation for field in one.model_fields.values()]
+    return found
 
 
 def _described(schema: Schema, text: str) -> Schema:
@@ -306,15 +383,19 @@ def _names_of(block: str, key: str) -> list[str]:
 
 
 def main() -> int:
-    """Write the file, or compare it."""
-    text = json.dumps(recipe_schema(), indent=1, ensure_ascii=False) + "\n"
-    if "--check" in sys.argv[1:]:
-        same = FILE.exists() and FILE.read_text(encoding="utf-8") == text
-        print(f"{FILE.name}: {'up to date' if same else 'differs from the code: run this script'}")
-        return 0 if same else 1
-    FILE.write_text(text, encoding="utf-8")
-    print(f"wrote {FILE}")
-    return 0
+    """Write the files, or compare them."""
+    same = True
+    for name, schema in ((RECIPE, recipe_schema()), (PIPELINE, pipeline_schema())):
+        text = json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+        file = FOLDER / name
+        if "--check" in sys.argv[1:]:
+            unchanged = file.exists() and file.read_text(encoding="utf-8") == text
+            print(f"{name}: {'up to date' if unchanged else 'differs from the code: run this script'}")
+            same = same and unchanged
+        else:
+            file.write_text(text, encoding="utf-8")
+            print(f"wrote {file}")
+    return 0 if same else 1
 
 
 if __name__ == "__main__":

@@ -12,7 +12,23 @@ import traceback
 import typer
 
 from recipe_engine import __version__
-from recipe_engine.cli import explain, fix, inspect, lint, logs, plan, resume, schema, status, stop, submit, train, wait
+from recipe_engine.cli import (
+    explain,
+    fix,
+    inspect,
+    lint,
+    logs,
+    plan,
+    resume,
+    run,
+    schema,
+    single,
+    status,
+    stop,
+    submit,
+    train,
+    wait,
+)
 from recipe_engine.cli.output import write
 
 EXIT_FINDINGS = 1
@@ -25,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Turns validated YAML recipes into trained language models.",
 )
-for verb in (lint, fix, explain, schema, plan, inspect, train, submit, status, logs, stop, resume, wait):
+for verb in (lint, fix, explain, schema, plan, inspect, train, submit, run, single, status, logs, stop, resume, wait):
     verb.register(app)
 
 

@@ -8,13 +8,14 @@ from recipe_engine.launch.codes import CODES as LAUNCH
 from recipe_engine.lint.codes import CODES as SHAPE
 from recipe_engine.lint.docs import Documentation, parse
 from recipe_engine.lint.rules import RULES
+from recipe_engine.pipeline.codes import CODES as PIPELINE
 from recipe_engine.source.codes import CODES as SOURCE
 
 
 def documentation() -> dict[str, Documentation]:
     """What there is to say of each code, in the order of the codes."""
-    texts = {**SOURCE, **SHAPE, **{rule.code: rule.text for rule in RULES}, **DATA, **LAUNCH}
-    order = "SRLDT"
+    texts = {**SOURCE, **SHAPE, **{rule.code: rule.text for rule in RULES}, **PIPELINE, **DATA, **LAUNCH}
+    order = "SRLPDT"
     return {code: parse(texts[code]) for code in sorted(texts, key=lambda code: (order.index(code[0]), code))}
 
 

@@ -50,6 +50,8 @@ def check_or_exit(file: Path, overrides: list[str], gpus: int | None) -> Checked
     from recipe_engine.lint import check
 
     checked = check(file, overrides, gpus)
+    if checked.document is not None and "stages" in checked.document.tree:
+        fail("P206", f"{file} is a pipeline", "`recipe run` runs it, `recipe plan` and `recipe lint` take it too")
     if checked.diagnostics:
         color = sys.stderr.isatty() and wants_color()
         write(render_text(checked.diagnostics, checked.texts, color=color), err=True)

@@ -16,6 +16,7 @@ _GROUPS = {
     "S": "The file: text, YAML, extends, overrides",
     "R": "The shape of a recipe: keys, types, choices",
     "L": "Rules across the recipe",
+    "P": "Pipelines",
     "D": "Data",
     "T": "This machine and this moment",
 }

@@ -80,12 +80,22 @@ def _take(outcome: Outcome, file: str, folder: str | None, gpus: int | None, ove
     if folder is not None and _is_parent(os.path.relpath(file, folder)):
         outcome.parents.append(file)
         return False
-    checked = check(file, overrides, gpus)
+    checked = check_file(file, gpus, overrides)
     if folder is not None and is_foreign(checked):
         outcome.foreign.append(file)
         return False
     outcome.checked.append(checked)
     return True
+
+
+def check_file(file: str, gpus: int | None = None, overrides: Sequence[str] = ()) -> Checked:
+    """Check a recipe, or a pipeline: a file with the key ``stages``."""
+    checked = check(file, overrides, gpus)
+    if checked.document is None or "stages" not in checked.document.tree:
+        return checked
+    from recipe_engine.pipeline.check import check_pipeline
+
+    return check_pipeline(file, overrides, gpus=gpus)
 
 
 def _is_parent(path: str) -> bool:

@@ -11,8 +11,21 @@ from recipe_engine.cli.common import fail
 
 if TYPE_CHECKING:
     from recipe_engine.launch.runs import RunStatus
+    from recipe_engine.pipeline.status import PipelineStatus
 
-RunName = typer.Argument(..., metavar="RUN", help="The run's output folder, or its name under models/.")
+RunName = typer.Argument(
+    ..., metavar="RUN", help="The output folder of a run or a pipeline, or its name under models/."
+)
+
+
+def pipeline_named(run: str) -> PipelineStatus | None:
+    """The status of a pipeline by its folder, or by its name under models/; none where it is no pipeline."""
+    for folder in (Path(run), Path("models", run)):
+        if (folder / "pipeline.json").is_file():
+            from recipe_engine.pipeline.status import status_of
+
+            return status_of(folder)
+    return None
 
 
 def status_of_run(run: str) -> RunStatus:

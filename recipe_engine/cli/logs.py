@@ -8,7 +8,7 @@ import time
 import typer
 
 from recipe_engine.cli.common import fail
-from recipe_engine.cli.jobs import RunName, status_of_run
+from recipe_engine.cli.jobs import RunName, pipeline_named, status_of_run
 
 
 def register(app: typer.Typer) -> None:
@@ -19,20 +19,29 @@ def register(app: typer.Typer) -> None:
 def logs(
     run: str = RunName,
     follow: bool = typer.Option(False, "--follow", "-f", help="Go on showing what is written until the run ends."),
+    stage: str | None = typer.Option(None, "--stage", metavar="KEY", help="Of a pipeline: one stage's, raft/0000/sft."),
     lines: int = typer.Option(40, "--lines", "-n", min=0, help="How many of the last lines are shown."),
 ) -> None:
-    """Show the end of a run's log."""
-    found = status_of_run(run)
-    if found.log is None or not found.log.is_file():
+    """Show the end of the log of a run, of a pipeline, or of one of its stages."""
+    found = pipeline_named(run)
+    if found is None:
+        if stage is not None:
+            fail("T513", f"{run} is no pipeline, so it has no stages")
+        log = status_of_run(run).log
+    else:
+        from recipe_engine.pipeline.status import log_of
+
+        log = log_of(found, stage)
+    if log is None or not log.is_file():
         fail("T513", f"{run} has no log yet, or it was removed")
-    with found.log.open(encoding="utf-8", errors="replace") as stream:
+    with log.open(encoding="utf-8", errors="replace") as stream:
         sys.stdout.write("".join(stream.readlines()[-lines:] if lines else []))
         while follow:
             more = stream.read()
             sys.stdout.write(more)
             sys.stdout.flush()
             if not more:
-                if status_of_run(run).state != "running":
+                if (pipeline_named(run) or status_of_run(run)).state != "running":
                     sys.stdout.write(stream.read())
                     return
                 time.sleep(0.3)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from recipe_engine.cli.common import NodeRank, Rendezvous, fail
-from recipe_engine.cli.jobs import RunName, status_of_run
+from recipe_engine.cli.jobs import RunName, pipeline_named, status_of_run
+
+if TYPE_CHECKING:
+    from recipe_engine.pipeline.status import PipelineStatus
 
 
 def register(app: typer.Typer) -> None:
@@ -23,8 +29,12 @@ def resume(
 ) -> None:
     """Go on with a run from its newest whole checkpoint, exactly as it was compiled.
 
-    One of several machines is started on each of them, with --rendezvous and its own --node-rank.
+    One of several machines is started on each of them, with --rendezvous and its own --node-rank. A pipeline is run
+    again as it was started last: with the same file, overrides and options.
     """
+    if (pipeline := pipeline_named(run)) is not None:
+        _resume_pipeline(run, pipeline, nohup)
+        return
     from recipe_engine.cli.train import place_or_exit, start
     from recipe_engine.launch.resume import recipe_of
 
@@ -42,3 +52,16 @@ def resume(
     texts = {path.name.partition("-")[2]: path.read_text(encoding="utf-8") for path in kept}
     again = run_again.model_copy(update={"resume": "auto", "checkpoint": None})
     start(again, texts, place, overwrite=False, nohup=nohup)
+
+
+def _resume_pipeline(run: str, found: PipelineStatus, nohup: bool) -> None:
+    from recipe_engine.cli.run import checked_graph, start
+
+    if found.state == "running":
+        fail("T514", f"{run} cannot be resumed: it is running")
+    record = found.record
+    if not os.path.isfile(record.file) or not os.path.isdir(record.folder):
+        fail("T513", f"{run} was started from {record.file} in {record.folder}, and one of them is not there")
+    os.chdir(record.folder)  # relative names of models and rows count from there
+    graph = checked_graph(Path(record.file), record.overrides, record.gpus)
+    start(graph, record.model_copy(update={"pid": os.getpid(), "time": time.time(), "replace": False}), nohup=nohup)

@@ -1,4 +1,4 @@
-"""``recipe schema``: what a recipe may hold."""
+"""``recipe schema``: what a recipe or a pipeline may hold."""
 
 from __future__ import annotations
 
@@ -25,13 +25,19 @@ def schema(
     name: str | None = typer.Option(
         None, "--algorithm", metavar="NAME", help="List what `training` takes under this algorithm, for reading."
     ),
+    pipeline: bool = typer.Option(
+        False, "--pipeline", help="The schema of pipelines, which refers to that of recipes."
+    ),
 ) -> None:
-    """Print the JSON Schema of recipes, for editors; or the training keys of one algorithm.
+    """Print the JSON Schema of recipes or of pipelines, for editors; or the training keys of one algorithm.
 
-    In an editor with the YAML language server, a recipe's first line names the schema:
+    In an editor with the YAML language server, a file's first line names the schema:
 
         # yaml-language-server: $schema=PATH/recipe.schema.json
     """
+    if pipeline:
+        write(files("recipe_engine.schemas").joinpath("pipeline.schema.json").read_text(encoding="utf-8").rstrip("\n"))
+        return
     text = files("recipe_engine.schemas").joinpath("recipe.schema.json").read_text(encoding="utf-8")
     if name is None:
         write(text.rstrip("\n"))

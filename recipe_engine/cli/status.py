@@ -13,7 +13,9 @@ from recipe_engine.cli.output import write
 
 if TYPE_CHECKING:
     from recipe_engine.launch.runs import RunStatus
+    from recipe_engine.pipeline.status import PipelineStatus
 
+_OF_PIPELINES = ("pipeline", "state", "stages", "at", "last complete")
 _COLUMNS = ("run", "state", "step", "loss", "s/step", "left", "GPU GiB", "checkpoint")
 
 
@@ -26,25 +28,73 @@ def status(
     folder: Path = typer.Option(Path("models"), "--folder", help="Folder whose runs are listed."),
     as_json: bool = typer.Option(False, "--json", help="As JSON, one object a run."),
 ) -> None:
-    """List the runs under models/: state, step, loss, pace, time left, memory, newest whole checkpoint."""
+    """List the runs under models/: state, step, loss, pace, time left, memory, newest whole checkpoint.
+
+    Pipelines follow: state, stages complete, the stage that each is at, and the rows of the last one.
+    """
+    from recipe_engine.diagnostics.visible import visible
     from recipe_engine.launch.runs import runs_under
+    from recipe_engine.pipeline.status import pipelines_under
 
     found, wrong = runs_under(folder)
+    pipelines = pipelines_under(folder)
     if as_json:
         import json
 
-        write(json.dumps([_as_data(one) for one in found], indent=1, ensure_ascii=False))
-    elif not found and not wrong:
+        data = [*(_as_data(one) for one in found), *(_pipeline_as_data(one) for one in pipelines)]
+        write(json.dumps(data, indent=1, ensure_ascii=False))
+    elif not found and not wrong and not pipelines:
         write(f"no run under {folder}")
-    elif found:
-        rows = [_COLUMNS, *(_row(one) for one in found)]
-        widths = [max(len(row[index]) for row in rows) for index in range(len(_COLUMNS))]
-        for row in rows:
-            write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-        if any(one.state in {"stopped", "died", "failed"} for one in found):
+    else:
+        if found:
+            _table([_COLUMNS, *(_row(one) for one in found)])
+        if found and pipelines:
+            write("")
+        if pipelines:
+            _table([_OF_PIPELINES, *(_pipeline_row(one) for one in pipelines)])
+        states = {*(one.state for one in found), *(one.state for one in pipelines)}
+        if states & {"stopped", "died", "failed"}:
             write("go on with one that did not come to its end: recipe resume RUN")
     for error in wrong:
-        write(f"error[{error.code}]: {error.message}", err=True)
+        write(f"error[{error.code}]: {visible(error.message)}", err=True)
+
+
+def _table(rows: list[tuple[str, ...]]) -> None:
+    from recipe_engine.diagnostics.visible import visible
+
+    rows = [tuple(map(visible, row)) for row in rows]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    for row in rows:
+        write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _pipeline_row(one: PipelineStatus) -> tuple[str, ...]:
+    last = next((stage for stage in reversed(one.stages) if stage.state == "complete"), None)
+    rows = "-" if last is None else f"{last.key}: {last.rows_in} in, {last.rows_out} out"
+    at = ", ".join(stage.key for stage in one.at) or "-"
+    state = one.state if one.state != "failed" else f"failed ({one.code})"
+    return one.folder.name, state, f"{one.complete}/{len(one.stages)}", at, rows
+
+
+def _pipeline_as_data(one: PipelineStatus) -> dict[str, object]:
+    return {
+        "folder": str(one.folder),
+        "pipeline": one.record.file,
+        "state": one.state,
+        "pid": one.pid,
+        "exit_code": one.code,
+        "log": str(one.log),
+        "stages": [
+            {
+                "key": stage.key,
+                "state": stage.state,
+                "rows_in": stage.rows_in,
+                "rows_out": stage.rows_out,
+                "seconds": stage.seconds,
+            }
+            for stage in one.stages
+        ],
+    }
 
 
 def _row(one: RunStatus) -> tuple[str, ...]:

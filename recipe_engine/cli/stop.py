@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from recipe_engine.cli.common import fail
-from recipe_engine.cli.jobs import RunName, status_of_run
+from recipe_engine.cli.jobs import RunName, pipeline_named, status_of_run
 from recipe_engine.cli.output import write
 
 if TYPE_CHECKING:
     from recipe_engine.launch.runs import RunStatus
+    from recipe_engine.pipeline.status import PipelineStatus
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +30,13 @@ def stop(
     run: str = RunName,
     now: bool = typer.Option(False, "--now", help="Do not save first: end every process at once."),
 ) -> None:
-    """Stop a run: it ends its step and saves a checkpoint, from which `recipe resume` goes on."""
+    """Stop a run: it ends its step and saves a checkpoint, from which `recipe resume` goes on.
+
+    The stages of a pipeline do so too, or end after their shard.
+    """
+    if (pipeline := pipeline_named(run)) is not None:
+        _stop_pipeline(run, pipeline, now)
+        return
     from recipe_engine.launch.runs import wait as wait_for
     from recipe_engine.launch.schedulers import scheduler_of
 
@@ -84,3 +92,20 @@ def _refusals_told() -> Iterator[None]:
         yield
     except LaunchError as error:
         fail(error.code, error.message, error.hint)
+
+
+def _stop_pipeline(run: str, found: PipelineStatus, now: bool) -> None:
+    from recipe_engine.pipeline.status import wait as wait_for
+
+    if found.state != "running" or found.pid is None:
+        fail("T514", f"{run} is not running: {found.state}")
+    if found.host not in {"", socket.gethostname()}:
+        fail("T514", f"{run} is running on {found.host}", "stop it there")
+    for number in (signal.SIGTERM, signal.SIGTERM) if now else (signal.SIGTERM,):
+        try:
+            os.kill(found.pid, number)
+        except ProcessLookupError:
+            break  # it was killed; its stages save, and end
+        time.sleep(0.2 if now else 0)
+    ended = wait_for(found.folder) or found
+    write(f"{run}: {ended.state}; {ended.complete} of {len(ended.stages)} stages are complete")

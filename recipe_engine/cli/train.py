@@ -82,12 +82,14 @@ def start(run: CompiledRun, texts: Mapping[str, str], place: Place | None, *, ov
         _train_in_background(run, compiled, log, lock, place)
         return
 
+    from recipe_engine.diagnostics.visible import visible_lines
     from recipe_engine.launch.paths import shorten
     from recipe_engine.launch.run import run_to_end
 
     device = "the CPU" if run.gpus == 0 else f"{run.gpus} GPU{'s' if run.gpus > 1 else ''}"
     device += "" if place is None else f" of each of {run.nodes} machines, as machine {place.node}"
-    write(f"{run.run_name}: {run.algorithm} of {shorten(run.model.base_model_name)} on {device}; log {shorten(log)}")
+    what = f"{run.algorithm} of {shorten(run.model.base_model_name)}"
+    write(visible_lines(f"{run.run_name}: {what} on {device}; log {shorten(log)}"))
     sys.exit(run_to_end(run, log, None if lock is None else lock.descriptor, place=place))
 
 
@@ -100,6 +102,7 @@ def _prepare(
     takes and writes the folder; what another one needs of it lies beside its log.
     """
     from recipe_engine.data.errors import DataError
+    from recipe_engine.diagnostics.visible import visible
     from recipe_engine.launch.errors import LaunchError
     from recipe_engine.launch.gpus import smaller_gpus
     from recipe_engine.launch.preflight import preflight
@@ -124,7 +127,7 @@ def _prepare(
         if not lock.exclusive:
             write(f"{run.run_name}: the file system of {run.output_dir} has no locks: do not start the run twice")
         if resumed is not None:
-            write("\n".join(_resuming(resumed)))
+            write("\n".join(map(visible, _resuming(resumed))))
         return run, compiled, log_path(run), lock
     except (LaunchError, DataError) as error:
         fail(error.code, error.message, error.hint)
@@ -144,6 +147,7 @@ def _resuming(resumed: Resumption) -> Iterator[str]:
 
 
 def _train_in_background(run: CompiledRun, compiled: Path, log: Path, lock: Lock | None, place: Place | None) -> None:
+    from recipe_engine.diagnostics.visible import visible, visible_lines
     from recipe_engine.launch.background import FIRST_SECONDS, start_in_background, watch_start
     from recipe_engine.launch.detached import pid_file_of
     from recipe_engine.launch.paths import shorten
@@ -151,13 +155,14 @@ def _train_in_background(run: CompiledRun, compiled: Path, log: Path, lock: Lock
     if lock is None:
         compiled.write_text(run.model_dump_json(), encoding="utf-8")
     process = start_in_background(compiled, log, lock, place)
-    write(f"{run.run_name}: running in the background as process {process.pid}")
+    write(visible(f"{run.run_name}: running in the background as process {process.pid}"))
     write(f"  log      {shorten(log)}")
     write(f"  PID file {shorten(pid_file_of(log))}")
     write(f"  follow   {shlex.join(['tail', '-f', shorten(log)])}")
     write(f"  stop     kill {process.pid}")
     code = watch_start(process, Path(run.run_dir, "metrics.jsonl"))
     if code:
-        write("\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]), err=True)
+        last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
+        write(visible_lines("\n".join(last)), err=True)
         message = f"the run ended within its first {FIRST_SECONDS:.0f} s, with exit code {code}"
         fail("T509", message, f"the whole log: {shorten(log)}")

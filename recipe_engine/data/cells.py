@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from recipe_engine.data.errors import RowError
@@ -18,6 +19,25 @@ class RepeatedRow(dict[str, Any]):
 
 RESPONDING = frozenset({"assistant", "tool"})
 """Roles that a response may begin and end with."""
+
+
+def cell(row: Mapping[str, Any], name: str) -> Any:
+    """The value under ``name``: the column of that name, else ``a.b`` is the key ``b`` of column ``a``; else none.
+
+    A column that holds a mapping as JSON text is read as one.
+    """
+    if name in row:
+        return row[name]
+    head, dot, rest = name.partition(".")
+    if not dot:
+        return None
+    inner = row.get(head)
+    if isinstance(inner, str):
+        try:
+            inner = json.loads(inner)
+        except ValueError:
+            return None
+    return cell(inner, rest) if isinstance(inner, Mapping) else None
 
 
 def text_of(value: Any, column: str) -> str:

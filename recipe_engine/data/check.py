@@ -136,6 +136,21 @@ def check_dataset(
     return report
 
 
+def demand_few_invalid(invalid: int, rows: int, data: DataBlock) -> None:
+    """Check that no more rows are left out as invalid than the recipe allows.
+
+    Raises:
+        DataError: there are (D419).
+    """
+    if data.invalid_rows == "drop" and invalid > data.max_invalid_share * rows:
+        raise DataError(
+            "D419",
+            f"{invalid} of {rows} rows are invalid, and data.max_invalid_share is {data.max_invalid_share:g}",
+            setting="max_invalid_share",
+            hint="`recipe inspect` shows them: look at the format and the columns; or raise data.max_invalid_share",
+        )
+
+
 def is_bad_answer(row: Row, converter: Converter) -> bool:
     """Whether a row that is trained on as a demonstration is labelled as a bad one."""
     return converter.shape in {"messages", "prompt_completion"} and row.get("label") is False

@@ -289,6 +289,25 @@ Passes:
       desirable_weight: 1.0
       undesirable_weight: 1.0
 """,
+    """D419 too-many-invalid (error)
+
+data.invalid_rows: drop leaves out the few bad rows of a dataset. Where they are more than data.max_invalid_share of it
+(a tenth, unless the recipe says otherwise), a wrong column or format is more likely than a bad dataset.
+
+Fails:
+    # beside: rows.json [{"prompt": "1 + 1?", "completion": "2"}, {"prompt": "2 + 2?", "completion": ""}]
+    data:
+      invalid_rows: drop
+      datasets:
+        - name: rows.json
+Passes:
+    # beside: rows.json [{"prompt": "1 + 1?", "completion": "2"}, {"prompt": "2 + 2?", "completion": ""}]
+    data:
+      invalid_rows: drop
+      max_invalid_share: 0.5
+      datasets:
+        - name: rows.json
+""",
 )
 
 CODES: dict[str, str] = {text[:4]: text for text in _TEXTS}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from recipe_engine.data.errors import DataError
+from recipe_engine.data.json_list import list_values
 from recipe_engine.data.location import FILE_SUFFIXES
 
 Row = dict[str, Any]
@@ -100,15 +101,15 @@ def _read_json(file: Path) -> Iterator[Row]:
     """A list of objects, or (as many tools write) one object a line."""
     try:
         with file.open(encoding="utf-8-sig") as stream:
-            head = stream.read(4096).lstrip()
-            rows = json.loads(head + stream.read()) if head.startswith("[") else None
+            is_list = stream.read(4096).lstrip().startswith("[")
+        if is_list:
+            with file.open(encoding="utf-8-sig") as stream:
+                for number, row in enumerate(list_values(stream), start=1):
+                    yield _object(row, f"{file.name}, row {number}")
     except ValueError as error:  # not JSON, not UTF-8, or a number of thousands of digits
         raise _unreadable(file, error) from error
-    if rows is None:
+    if not is_list:
         yield from _read_jsonl(file)
-        return
-    for number, row in enumerate(rows, start=1):
-        yield _object(row, f"{file.name}, row {number}")
 
 
 def _read_jsonl(file: Path) -> Iterator[Row]:

@@ -111,6 +111,13 @@ def redact(text: str) -> str:
     return text
 
 
+def redact_tokens(text: str) -> str:
+    """``text`` with a ``*`` for every character of what its own form gives away as a secret, wherever it stands."""
+    for kind in TOKENS:
+        text = kind.pattern.sub(_mask, text)
+    return text
+
+
 def secrets_in(text: str) -> list[str]:
     """The parts of ``text`` that ``redact`` hides."""
     return [match["secret"] for pattern in _MASKED for match in pattern.finditer(text)]

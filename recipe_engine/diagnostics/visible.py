@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -12,6 +13,18 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else _NAMED.get(char) or _escape(char) for char in text)
+
+
+def visible_lines(text: str) -> str:
+    """``text`` on its own lines, each as ``visible`` has it, and none of them a command to a CI runner.
+
+    GitHub's takes a line for one that begins with ``::``, whatever blanks stand before it, or holds ``##[``.
+    """
+    return "\n".join(_no_command(visible(line.expandtabs(4))) for line in text.split("\n"))
+
+
+def _no_command(line: str) -> str:
+    return re.sub(r"^(\s*)::", r"\1\\x3a:", line).replace("##[", "\\x23#[")
 
 
 def columns(shown: str) -> int:

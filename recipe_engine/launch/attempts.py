@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -41,8 +42,11 @@ def begin(run: CompiledRun, log: Path, restart: int = 0) -> None:
 
 
 def end(run: CompiledRun, code: int, reason: str) -> None:
-    """Note how the start that was noted last ended."""
-    _append(run, {"event": "end", "time": round(time.time(), 3), "code": code, "reason": reason})
+    """Note how the start that was noted last ended. A disk that is full by now changes nothing of that."""
+    try:
+        _append(run, {"event": "end", "time": round(time.time(), 3), "code": code, "reason": reason})
+    except OSError as error:
+        print(f"{Path(run.run_dir, FILE)}: how the run ended could not be noted: {error.strerror}", file=sys.stderr)
 
 
 def attempts(run_dir: Path) -> list[Attempt]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from recipe_engine.compiled import CompiledRun
@@ -40,12 +41,7 @@ def worker_environment(run: CompiledRun) -> dict[str, str]:
     It is this process's own, as far as ``launch.environment`` lets it through, but for what a surrounding launcher left
     there: the run would take itself for a part of that one's processes, and wait for the others.
     """
-    environment = {
-        name: value
-        for name, value in kept_environment(run, os.environ).items()
-        if name not in _LAUNCHERS and not name.startswith(_LAUNCHER_PREFIXES)
-    }
-    environment |= {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", **safe_path()}
+    environment = clean_environment(kept_environment(run, os.environ))
     if run.nodes == 1 and sys.platform == "linux":
         # gloo would take the interface of the host's name, which may lead nowhere.
         environment.setdefault("GLOO_SOCKET_IFNAME", "lo")
@@ -55,6 +51,23 @@ def worker_environment(run: CompiledRun) -> dict[str, str]:
     # Passive: threads that spin while they wait slow everything down on cores that other programs use too.
     defaults = {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
     return defaults | environment | {"CUDA_VISIBLE_DEVICES": ""}
+
+
+def clean_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """An environment, but for what a surrounding launcher left there."""
+    environment = {
+        name: value
+        for name, value in given.items()
+        if name not in _LAUNCHERS and not name.startswith(_LAUNCHER_PREFIXES)
+    }
+    return environment | {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", **safe_path()}
+
+
+def cpu_environment() -> dict[str, str]:
+    """What is added for a single process on the CPU."""
+    threads = os.environ.get("OMP_NUM_THREADS", str(max(_cores(), 1)))
+    policy = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
+    return {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": policy, "CUDA_VISIBLE_DEVICES": ""}
 
 
 def meeting_environment(meeting: Meeting, node: int) -> dict[str, str]:

@@ -21,10 +21,11 @@ _PART_BYTES = 1 << 20
 
 def fingerprints(run: CompiledRun) -> dict[str, str]:
     """A digest of each local file that the run reads: rows, code of rewards, chat template, weights of models."""
-    return {str(file): _digest(file) for path in _paths(run) for file in _files(path)}
+    return {str(file): digest(file) for path in local_inputs(run) for file in _files(path)}
 
 
-def _paths(run: CompiledRun) -> Iterator[Path]:
+def local_inputs(run: CompiledRun) -> Iterator[Path]:
+    """The local files and folders that the run reads."""
     names = [entry.name for entry in [*run.data.datasets, *run.data.eval_datasets]]
     names += [run.model.base_model_name, *algorithm(run.algorithm).models_named(run.settings).values()]
     yield from (Path(name) for name in names if locate(name).kind == "local")
@@ -39,14 +40,15 @@ def _files(path: Path) -> list[Path]:
     return sorted(file for file in path.glob("*") if file.is_file()) if path.is_dir() else []
 
 
-def _digest(file: Path) -> str:
+def digest(file: Path) -> str:
+    """What tells a file's content: a hash of it, for a large one of its size and ends."""
     size = file.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
+    hashed = hashlib.sha256(str(size).encode())
     with file.open("rb") as stream:
         if size <= _WHOLE_BYTES:
-            digest.update(stream.read())
+            hashed.update(stream.read())
         else:
-            digest.update(stream.read(_PART_BYTES))
+            hashed.update(stream.read(_PART_BYTES))
             stream.seek(-_PART_BYTES, os.SEEK_END)
-            digest.update(stream.read())
-    return digest.hexdigest()
+            hashed.update(stream.read())
+    return hashed.hexdigest()

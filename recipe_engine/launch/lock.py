@@ -69,7 +69,7 @@ def demand_unlocked(run: CompiledRun) -> None:
     except FileNotFoundError:
         return
     try:
-        _take(descriptor, run, fcntl.LOCK_SH)  # others may look as well
+        _take(descriptor, _name(run), fcntl.LOCK_SH)  # others may look as well
     finally:
         os.close(descriptor)
 
@@ -80,9 +80,18 @@ def lock(run: CompiledRun) -> Lock:
     Raises:
         LaunchError: another run has it.
     """
-    descriptor = os.open(_path(run), os.O_RDWR | os.O_CREAT, 0o644)
+    return lock_folder(Path(run.run_dir), _name(run))
+
+
+def lock_folder(folder: Path, name: str) -> Lock:
+    """Take the lock of a folder, which exists. ``name`` is what a message calls it.
+
+    Raises:
+        LaunchError: another process has it.
+    """
+    descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        return Lock(descriptor, exclusive=_take(descriptor, run, fcntl.LOCK_EX))
+        return Lock(descriptor, exclusive=_take(descriptor, name, fcntl.LOCK_EX))
     except LaunchError:
         os.close(descriptor)
         raise
@@ -105,7 +114,7 @@ def holder(run_dir: Path) -> Holder | None:
     return None
 
 
-def _take(descriptor: int, run: CompiledRun, how: int) -> bool:
+def _take(descriptor: int, name: str, how: int) -> bool:
     """Take the lock. Returns whether the file system has locks at all."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
@@ -116,8 +125,8 @@ def _take(descriptor: int, run: CompiledRun, how: int) -> bool:
                 time.sleep(0.02)
                 continue
             who = _written(descriptor)
-            message = f"training.output_dir: {run.output_dir} is in use by a run that is going on ({who})"
-            raise LaunchError("T502", message, "choose another training.run_name or output_dir, or wait") from error
+            message = f"{name} is in use by a run that is going on ({who})"
+            raise LaunchError("T502", message, "choose another output_dir or run_name, or wait") from error
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
@@ -128,6 +137,10 @@ def _take(descriptor: int, run: CompiledRun, how: int) -> bool:
 def _written(descriptor: int) -> Holder:
     pid, _, host = os.pread(descriptor, 512, 0).decode(errors="replace").strip().partition(" ")
     return Holder(int(pid) if pid.isdecimal() else 0, host)
+
+
+def _name(run: CompiledRun) -> str:
+    return f"training.output_dir: {run.output_dir}"
 
 
 def _path(run: CompiledRun) -> Path:

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from recipe_engine.algorithms import algorithm
+from recipe_engine.algorithms.completions import trains_on_completions
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.errors import DataError
 from recipe_engine.data.location import locate
@@ -23,12 +24,13 @@ from recipe_engine.launch.run import log_folder
 from recipe_engine.launch.run_folder import demand_free, demand_writable
 from recipe_engine.parallel.optimizers import is_bitsandbytes
 from recipe_engine.plan.steps import argument_of
+from recipe_engine.recipe.data import RowShape
 from recipe_engine.recipe.rewards import CodeReward, FunctionReward, PrmReward, RewardModelReward
 
 _FIRST_ROWS = 20
 _QUICKSTART = "quickstart-"
 _BUILTIN_TEMPLATES = {"chatml"}
-_BUILTIN_MODELS = ("builtin/tiny-chat", "builtin/tiny-reward")
+_BUILTIN_MODELS = ("builtin/tiny-chat", "builtin/tiny-ranker", "builtin/tiny-reward")
 
 
 def preflight(run: CompiledRun, overwrite: bool, *, here: bool = True, first: bool = True) -> None:
@@ -81,24 +83,29 @@ def _packages(run: CompiledRun) -> Iterator[tuple[str, str, str]]:
 
 
 def _demand_model(run: CompiledRun) -> None:
-    _demand_builtin("model.base_model_name", run.model.base_model_name)
-    _demand_model_folder("model.base_model_name", run.model.base_model_name, "config.json")
+    demand_builtin("model.base_model_name", run.model.base_model_name)
+    demand_model_folder("model.base_model_name", run.model.base_model_name, "config.json")
     if run.model.tokenizer_name is not None:
-        _demand_model_folder("model.tokenizer_name", run.model.tokenizer_name, "tokenizer_config.json")
+        demand_model_folder("model.tokenizer_name", run.model.tokenizer_name, "tokenizer_config.json")
     chosen = algorithm(run.algorithm)
     if chosen.task == "causal_lm":
         _demand_architecture("model.base_model_name", run.model.base_model_name, scores=False)
     for setting, model in chosen.models_named(run.settings).items():
-        _demand_model_folder(f"training.{setting}", model, "config.json")
+        demand_model_folder(f"training.{setting}", model, "config.json")
         _demand_architecture(f"training.{setting}", model, scores=setting == "critic_init")
     for reward in run.rewards:
         if isinstance(reward, RewardModelReward | PrmReward):
-            _demand_builtin(f"reward {reward.label}", reward.model)
-            _demand_model_folder(f"reward {reward.label}", reward.model, "config.json")
+            demand_builtin(f"reward {reward.label}", reward.model)
+            demand_model_folder(f"reward {reward.label}", reward.model, "config.json")
             _demand_architecture(f"reward {reward.label}", reward.model, scores=isinstance(reward, RewardModelReward))
 
 
-def _demand_builtin(setting: str, name: str) -> None:
+def demand_builtin(setting: str, name: str) -> None:
+    """Check the name of an embedded model.
+
+    Raises:
+        LaunchError: there is none of this name.
+    """
     if locate(name).kind == "builtin" and name not in _BUILTIN_MODELS:
         raise LaunchError("T505", f"{setting}: there is no model {name}", f"embedded are: {', '.join(_BUILTIN_MODELS)}")
 
@@ -121,10 +128,13 @@ def _demand_architecture(setting: str, name: str, *, scores: bool) -> None:
         raise LaunchError("T505", f"{setting}: {shorten(name)} {what}", hint)
 
 
-def _demand_model_folder(setting: str, name: str, file: str) -> None:
+def demand_model_folder(setting: str, name: str, file: str) -> None:
     """Check a model or tokenizer that is named by a path.
 
     Runs write to ``models/``, so that a name which begins so is one of theirs that is not there yet, not a Hub id.
+
+    Raises:
+        LaunchError: it is not there, or holds no model.
     """
     if locate(name).kind != "local" and not name.startswith("models/"):
         return
@@ -192,5 +202,19 @@ def _demand_data(run: CompiledRun) -> None:
             error = count.report.invalid[0]
             hint = error.hint or "mend the row, or write data.invalid_rows: drop to leave such rows out and count them"
             raise DataError(error.code, f"{count.entry.name}, row {error.row}: {error.message}", hint=hint)
+        if count.report is not None and count.report.converter is not None:
+            _demand_shape(run, count.entry.name, count.report.converter.shape)
     argument = partial(argument_of, run)
     demand_enough_rows(run.data.datasets, run.data, chosen, argument, run.processes, run.thinking, steps)
+
+
+def _demand_shape(run: CompiledRun, name: str, shape: RowShape) -> None:
+    """Check that rows have what the settings train on."""
+    if shape == "text" and run.arguments.get("assistant_only_loss"):
+        message = f"{name}: training.assistant_only_loss needs conversations, and its rows are plain text"
+        raise DataError("D404", message, setting="format", hint="leave assistant_only_loss out, or name its columns")
+    needed = trains_on_completions(run.settings)
+    if shape == "prompt" and needed is not None:
+        message = f"{name}: {needed} trains on the completions of the data, and its rows are prompts alone"
+        hint = "name its completion_column, or write lmbda: 1.0 (pt_coef: 0.0) to train on prompts alone"
+        raise DataError("D404", message, setting="completion_column", hint=hint)

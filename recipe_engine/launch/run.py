@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from recipe_engine.compile import file_name_of
 from recipe_engine.compiled import FINISHED, STOPPED, CompiledRun
+from recipe_engine.diagnostics.visible import visible_lines
 from recipe_engine.launch.asked import Asked, AskedToEnd, noted
 from recipe_engine.launch.attempts import begin, end
 from recipe_engine.launch.command import meeting_environment, worker_command, worker_environment
@@ -155,9 +156,10 @@ class _Told:
         self._from = 0
 
     def say(self, text: str) -> None:
-        line = f"{text}\n".encode(errors="backslashreplace")
+        line = f"{visible_lines(text)}\n".encode(errors="backslashreplace")
         if self.to_screen:
-            with self.log.open("ab") as stream:
+            # A disk that is full by now changes nothing of how the run has ended.
+            with suppress(OSError), self.log.open("ab") as stream:
                 stream.write(line)
         Screen().write(line)
 

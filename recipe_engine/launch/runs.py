@@ -119,7 +119,7 @@ def status_of(folder: Path) -> RunStatus:
 def _waiting(folder: Path, waiting: jobs.Submitted) -> RunStatus:
     """The status of a run that has not begun, whatever an earlier one has left in its folder."""
     nothing = dict.fromkeys(
-        ["pid", "host", "phase", "code", "step", "max_steps", "loss", "seconds_per_step", "gpu_memory"]
+        ["holder", "host", "phase", "code", "step", "max_steps", "loss", "seconds_per_step", "gpu_memory"]
     )
     return RunStatus(
         folder=folder,

@@ -12,7 +12,15 @@ VERDICTS: dict[Verdict, tuple[str, ...]] = {
     # How a run is named, watched and kept, and where: its weights are the same.
     "harmless": (
         *("wandb.*", "s3.*", "run_name", "run_dir", "output_dir", "recipe_file", "recipe_folder", "engine", "resume"),
-        *("resume_changes", "checkpoint", "allow_*", "data.dataset_num_proc", "model.s3_*", "model.trust_remote_code"),
+        *(
+            "resume_changes",
+            "checkpoint",
+            "hands_on_to",
+            "allow_*",
+            "data.dataset_num_proc",
+            "model.s3_*",
+            "model.trust_remote_code",
+        ),
         *(
             "model.low_cpu_mem_usage",
             "launch.environment",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from recipe_engine.diagnostics import Diagnostic
@@ -39,17 +39,23 @@ def check(file: str | os.PathLike[str], overrides: Sequence[str] = (), gpus: int
     document, found = load(file, overrides, texts=texts)
     found = mask_secrets(found, texts)
     if document is None:
-        return Checked(os.fspath(file), None, None, _sorted(found), texts)
+        return Checked(os.fspath(file), None, None, in_order(found), texts)
     report = Report(document, list(found))
     report_secrets(report)
-    recipe = read_recipe(report)
-    if recipe is not None:
-        _apply_rules(report, Context(recipe, document, gpus))
+    recipe = examine(report, gpus)
     complete = None if report.has_errors else recipe
     kept = without_allowed(report.diagnostics, texts)
     if recipe is not None and document.file in texts:  # else the rules did not run, and nothing can be said of them
         kept.extend(unused_allowances(report.diagnostics, document.file, texts[document.file]))
-    return Checked(os.fspath(file), document, complete, _sorted(kept), texts)
+    return Checked(os.fspath(file), document, complete, in_order(kept), texts)
+
+
+def examine(report: Report, gpus: int | None) -> Recipe | None:
+    """Read the recipe of a report's document and apply the rules to it; none where its shape is wrong."""
+    recipe = read_recipe(report)
+    if recipe is not None:
+        _apply_rules(report, Context(recipe, report.document, gpus))
+    return recipe
 
 
 def _apply_rules(report: Report, context: Context) -> None:
@@ -66,5 +72,6 @@ def _apply_rules(report: Report, context: Context) -> None:
             )
 
 
-def _sorted(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
+def in_order(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Findings by their place, each once."""
     return tuple(sorted(set(found), key=lambda d: (d.span, d.code, d.message)))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from recipe_engine.algorithms import algorithm
-from recipe_engine.data.check import DatasetReport, check_dataset
+from recipe_engine.data.check import DatasetReport, check_dataset, demand_few_invalid
 from recipe_engine.data.errors import DataError, RowError
 from recipe_engine.data.mixture import RowCount, demand_rows, is_random, mixed_rows
 from recipe_engine.data.steps import step_tokens
@@ -133,6 +133,12 @@ def _check(dataset: _Dataset, entry: DatasetEntry, recipe: Recipe) -> DatasetRep
         dataset.add("D416", "warning", f": every answer is labelled {which}", "label_column", hint)
     if drop and not report.used:
         dataset.add("D406", "error", f": not one of its {report.rows} rows can be used")
+    elif drop:
+        read = report.rows if recipe.data.shuffle else min(report.rows, entry.max_samples or report.rows)
+        try:
+            demand_few_invalid(report.invalid_count, read, recipe.data)
+        except DataError as error:
+            dataset.add(error.code, "error", f": {error.message}", error.setting, error.hint)
     return report
 
 

@@ -32,7 +32,15 @@ def is_foreign(checked: Checked) -> bool:
         text = checked.texts.get(checked.file, "")
         return codes == {"S112"} and not _TELLTALE.search(text)
     tree = checked.document.tree
+    if "stages" in tree:
+        return not _has_kinds(tree["stages"])  # other programs have stages too
     return all(nearest(key, ROOT_KEYS) is None for key in tree) and TELLTALES.isdisjoint(_keys(tree))
+
+
+def _has_kinds(stages: Any) -> bool:
+    """Whether some stage says its kind, as those of a pipeline do."""
+    entries = stages if isinstance(stages, list) else []
+    return any(isinstance(one, dict) and any(nearest(str(key), ("kind",)) for key in one) for one in entries)
 
 
 def _keys(node: Any) -> Iterator[str]:

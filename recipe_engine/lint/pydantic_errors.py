@@ -85,13 +85,15 @@ def _report(
         report.add("R205", "error", path, f"{dotted(path)} is {shown(value)}: {message}")
 
 
-def report_unknown_key(report: Report, path: Path, known: Iterable[str], otherwise: str | None = None) -> None:
+def report_unknown_key(
+    report: Report, path: Path, known: Iterable[str], otherwise: str | None = None, *, elsewhere: bool = True
+) -> None:
     """R201, with the block where the key belongs, else the nearest of the ``known`` keys, else the hint ``otherwise``.
 
-    Default of that: all known keys.
+    Default of that: all known keys. ``elsewhere`` is false where the document is no recipe, whose blocks have no say.
     """
     key = str(path[-1])
-    home, guess = _home(path), nearest(key, known)
+    home, guess = _home(path) if elsewhere else None, nearest(key, known)
     where = f"in {dotted(path[:-1])}" if len(path) > 1 else "at the top level"
     if home is not None:
         hint, guess = f"it belongs in {home}", None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -75,23 +76,34 @@ def validate(report: Report, path: Path, model: type[Model], value: Any) -> Mode
 
 def _read_rewards(report: Report) -> tuple[Reward, ...]:
     value = report.document.tree.get("rewards")
-    if value is None:
-        return ()
+    return () if value is None else tuple(read_list(report, ("rewards",), value, "type", REWARDS))
+
+
+def read_list(report: Report, path: Path, value: Any, key: str, classes: Mapping[str, type[Model]]) -> list[Model]:
+    """The valid entries of a list whose classes hang on the value of ``key``: rewards by their ``type``."""
     if not isinstance(value, list):
-        report.add("R203", "error", ("rewards",), f"rewards is {shown(value)}; it must be a list")
-        return ()
-    return tuple(reward for i, entry in enumerate(value) if (reward := _read_reward(report, ("rewards", i), entry)))
+        report.add("R203", "error", path, f"{dotted(path)} is {shown(value)}; it must be a list")
+        return []
+    return [one for i, entry in enumerate(value) if (one := read_chosen(report, (*path, i), entry, key, classes))]
 
 
-def _read_reward(report: Report, path: Path, entry: Any) -> Reward | None:
-    if not isinstance(entry, dict) or "type" not in entry:
-        report.add("R202", "error", path, f"{dotted(path)} must be a mapping with a `type`: {', '.join(REWARDS)}")
+def read_chosen(report: Report, path: Path, entry: Any, key: str, classes: Mapping[str, type[Model]]) -> Model | None:
+    """``entry`` as the class that the value of ``key`` in it says; none, with findings, where it is not valid."""
+    model = class_of(report, path, entry, key, classes)
+    return None if model is None else validate(report, path, model, entry)
+
+
+def class_of(
+    report: Report, path: Path, entry: Any, key: str, classes: Mapping[str, type[Model]]
+) -> type[Model] | None:
+    """The class that the value of ``key`` in a mapping says; none, with a finding, where it says none."""
+    if not isinstance(entry, dict) or key not in entry:
+        report.add("R202", "error", path, f"{dotted(path)} must be a mapping with a `{key}`: {', '.join(classes)}")
         return None
-    model = REWARDS.get(entry["type"]) if isinstance(entry["type"], str) else None
+    model = classes.get(entry[key]) if isinstance(entry[key], str) else None
     if model is None:
-        report_choice(report, (*path, "type"), entry["type"], list(REWARDS))
-        return None
-    return validate(report, path, model, entry)
+        report_choice(report, (*path, key), entry[key], list(classes))
+    return model
 
 
 def _apply_renames(report: Report) -> None:

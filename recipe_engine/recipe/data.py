@@ -139,6 +139,9 @@ class DataBlock(Block):
     invalid_rows: Literal["error", "drop"] = "error"
     """What happens to rows that cannot be rendered (an empty prompt, a missing column): stop and name them, or drop
     and count them."""
+    max_invalid_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """With ``invalid_rows: drop``: the most rows of a dataset that may be left out so, as a share of all. Beyond it the
+    run stops before the model is loaded, for then the columns or the format are likely not what the recipe says."""
 
     dataset_num_proc: Annotated[int, Field(ge=1)] | None = None
     """Processes that prepare rows. Default 1."""

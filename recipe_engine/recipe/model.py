@@ -15,8 +15,8 @@ class ModelBlock(Block):
     """The base model, its precision, quantization, attention, adapters, tokenizer and chat template."""
 
     base_model_name: Annotated[str, Field(min_length=1)]
-    """Hub id, local folder, ``s3://`` address, ``builtin/tiny-chat``, or for reward models ``builtin/tiny-reward``. A
-    relative folder counts from the folder the command is started in."""
+    """Hub id, local folder, ``s3://`` address, ``builtin/tiny-chat`` (``builtin/tiny-ranker`` for rankings,
+    ``builtin/tiny-reward`` for rewards). A relative folder counts from the folder the command is started in."""
     revision: str | None = None
     """Branch, tag or commit of the model on the Hub. ``trust_remote_code`` demands a full 40-character commit."""
     torch_dtype: Dtype = "auto"

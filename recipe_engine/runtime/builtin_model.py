@@ -1,5 +1,5 @@
-"""The embedded models: a tiny chat model with its tokenizer, and a reward model of its kind. Each is built from a fixed
-seed on first use, without a download."""
+"""The embedded models: a tiny chat model with its tokenizer, one that knows the words of rankings, and a reward model.
+Each is built from a fixed seed on first use, without a download."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedTokenizerFast, Qwen3Config
 
 from recipe_engine.data import builtin
+from recipe_engine.data.rankings import Group, question, verdict
 from recipe_engine.runtime import builtin_reward
 
 NAME = "builtin/tiny-chat"
+RANKER = "builtin/tiny-ranker"
 REWARD = "builtin/tiny-reward"
-NAMES = (NAME, REWARD)
+NAMES = (NAME, RANKER, REWARD)
 
 # Part of the cache folder's name, with all that is below: raise it when the code that builds changes.
 _VERSION = 1
@@ -86,11 +88,14 @@ def ensure(name: str = NAME) -> Path:
         OSError: the cache folder cannot be written.
     """
     if name == NAME:
-        return _made(f"tiny-chat-{_fingerprint()}", _build)
+        return _made(f"tiny-chat-{_fingerprint(_corpus())}", partial(_build, corpus=_corpus()))
+    if name == RANKER:
+        corpus = [*_corpus(), *_corpus_of_rankings()]
+        return _made(f"tiny-ranker-{_fingerprint(corpus)}", partial(_build, corpus=corpus))
     if name == REWARD:
         trained = hashlib.sha256(json.dumps(builtin_reward.recipe_of_the_judge()).encode()).hexdigest()[:12]
-        tiny_chat = ensure(NAME)
-        return _made(f"tiny-reward-{_fingerprint()}-{trained}", partial(builtin_reward.build, tiny_chat=tiny_chat))
+        build = partial(builtin_reward.build, tiny_chat=ensure(NAME))
+        return _made(f"tiny-reward-{_fingerprint(_corpus())}-{trained}", build)
     raise UnknownBuiltinModelError(f"there is no model {name!r}; the embedded ones are {', '.join(NAMES)}")
 
 
@@ -119,23 +124,23 @@ def cache_folder() -> Path:
     return Path.home() / ".cache" / "recipe-engine"
 
 
-def _fingerprint() -> str:
+def _fingerprint(corpus: list[str]) -> str:
     content = (
         _VERSION,
         _SEED,
         _VOCABULARY_LIMIT,
         _CHAT_TEMPLATE,
         _ARCHITECTURE,
-        _corpus(),
+        corpus,
         # "+cpu" and the like are cut off: every build of a version draws the weights on the CPU.
         [torch.__version__.partition("+")[0], transformers.__version__, tokenizers.__version__],
     )
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
 
-def _build(folder: Path) -> None:
+def _build(folder: Path, corpus: list[str]) -> None:
     folder.mkdir()
-    tokenizer = _tokenizer()
+    tokenizer = _tokenizer(corpus)
     config = Qwen3Config(
         **_ARCHITECTURE,
         vocab_size=len(tokenizer),
@@ -160,7 +165,7 @@ def _weights(config: Qwen3Config) -> dict[str, torch.Tensor]:
     return weights
 
 
-def _tokenizer() -> PreTrainedTokenizerFast:
+def _tokenizer(corpus: list[str]) -> PreTrainedTokenizerFast:
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
@@ -172,7 +177,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    core.train_from_iterator(_corpus(), trainer)
+    core.train_from_iterator(corpus, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
         pad_token=_PAD,  # another than the end, or the loss would leave out the token that teaches to stop
@@ -187,3 +192,12 @@ def _corpus() -> list[str]:
     conversations = [row["messages"] for row in builtin.rows("builtin/conversations", "train")]
     spoken = [message["content"] for conversation in conversations for message in conversation]
     return spoken + [row["text"] for row in builtin.rows("builtin/text", "train")]
+
+
+def _corpus_of_rankings() -> list[str]:
+    """What is asked about ``builtin/rankings`` and answered: each word of it becomes one token or few."""
+    spoken: list[str] = []
+    for row in builtin.rows("builtin/rankings", "train"):
+        group = Group(row["src_text"], ("English", "German"), tuple(row["mt_texts"]), tuple(row["scores"]))
+        spoken += [question(group), f"{row['analysis']}\n\n{verdict(group)}"]
+    return spoken

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
 from pathlib import Path
@@ -16,11 +15,9 @@ from transformers.trainer_utils import rotate_checkpoints
 from recipe_engine.checkpoints import RECORDS, STAGING, bring_to_disk, rename_into_place, seal, step_of
 from recipe_engine.runtime.callbacks.metrics import METRICS
 from recipe_engine.runtime.carried import save_carried
+from recipe_engine.runtime.disk import full_disk
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.sealing import Sealing
-
-_LITTLE_SPACE = 1 << 20
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 def save_whole(trainer: Any, run_dir: Path, sealing: Sealing) -> None:
@@ -46,8 +43,8 @@ def save_whole(trainer: Any, run_dir: Path, sealing: Sealing) -> None:
         except Exception as error:
             if trainer.args.should_save:
                 shutil.rmtree(staging, ignore_errors=True)  # half a checkpoint helps nobody, and fills the disk
-            if shutil.disk_usage(output).free < _LITTLE_SPACE + _size_of(model):
-                raise _disk_is_full(output / name) from error
+            if (full := full_disk(error, output, _size_of(model))) is not None:
+                raise _not_saved(full, output / name) from error
             raise
         finally:
             trainer._get_output_dir, trainer.args.save_total_limit = place, limit
@@ -90,8 +87,8 @@ def _put_in_place(written: Path, place: Path, run_dir: Path, limit: int | None, 
         shutil.rmtree(written.parent)
     except OSError as error:
         shutil.rmtree(written.parent, ignore_errors=True)
-        if error.errno in _NO_SPACE:
-            raise _disk_is_full(place) from error
+        if (full := full_disk(error, output)) is not None:
+            raise _not_saved(full, place) from error
         raise RunError(
             f"the disk of {output} did not take the checkpoint of step {step_of(place)}: {error}",
             hint="look after the disk, and start again: it goes on from its newest checkpoint",
@@ -114,17 +111,27 @@ def _takes_checkpoints(callback: Any) -> bool:
     return not isinstance(callback, TrackioCallback)
 
 
-def _disk_is_full(place: Path) -> RunError:
-    return RunError(
-        f"the disk of {place.parent} is full: the checkpoint of step {step_of(place)} was not saved",
-        hint="free some space, or lower training.save_total_limit, and start again: it goes on from its newest "
-        "checkpoint",
-    )
+def _not_saved(full: RunError, checkpoint: Path) -> RunError:
+    return RunError(f"{full.message}: the checkpoint of step {step_of(checkpoint)} was not saved", full.hint)
+
+
+def save_tied_once(trainer: Any) -> None:
+    """Have tied weights saved under one name, as everywhere: FSDP gathers a copy of them for each."""
+    gather = trainer.accelerator.get_state_dict
+
+    def gathered(model: Any, *arguments: Any, **keywords: Any) -> Any:
+        state = gather(model, *arguments, **keywords)
+        for name, source in (getattr(model, "all_tied_weights_keys", None) or {}).items():
+            if state and name in state and source in state:  # processes that do not save have none
+                del state[name]
+        return state
+
+    trainer.accelerator.get_state_dict = gathered
 
 
 def _size_of(model: Any) -> int:
     """Bytes of a model's weights."""
-    return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    return sum(getattr(p, "ds_numel", p.numel()) * p.element_size() for p in model.parameters())
 
 
 def was_at_the_end(checkpoint: str, args: TrainingArguments) -> bool:

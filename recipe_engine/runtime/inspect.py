@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.errors import DataError
+from recipe_engine.diagnostics.visible import visible_lines
 from recipe_engine.recipe.data import DatasetEntry
 from recipe_engine.runtime.counts import DatasetCounts, Outcome, describe, tally
 from recipe_engine.runtime.errors import RunError
@@ -47,7 +48,7 @@ def inspect_run(compiled: Path, shown_rows: int) -> int:
             for entry in [*run.data.datasets, *run.data.eval_datasets]:
                 show_dataset(run, entry, tokenizer, shown_rows, Path(cache))
     except (RunError, DataError) as error:
-        print(f"error: {error.message}", file=sys.stderr)
+        print(visible_lines(f"error: {error.message}"), file=sys.stderr)
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)
         return 1
@@ -75,7 +76,8 @@ def show_dataset(
     counts = counts_of(entry, converter)
     problems: list[str] = []
     shown = passed_over = 0
-    print(f"{entry.name} [{entry.split}]: {counts.format} rows, trained as {converter.shape.replace('_', ' and ')}")
+    shape = converter.shape.replace("_", " and ")
+    print(visible_lines(f"{entry.name} [{entry.split}]: {counts.format} rows, trained as {shape}"))
     for number, raw in enumerate(rows, start=1):
         outcome = outcome_of(raw)
         tally(counts, outcome)
@@ -87,7 +89,7 @@ def show_dataset(
         problem = outcome.invalid or outcome.refused
         if problem is not None and len(problems) < SHOWN_PROBLEMS:
             problems.append(f"  row {number}: {harmless(problem)}")
-    print("\n".join(["", f"{entry.name}: {describe(counts)}", *problems, *_after_problems(run, counts)]))
+    print("\n".join(["", visible_lines(f"{entry.name}: {describe(counts)}"), *problems, *_after_problems(run, counts)]))
     if entry.max_samples is not None and run.data.shuffle and counts.used > entry.max_samples:
         print(f"  training draws {entry.max_samples} of them (max_samples, with data.shuffle)")
     limits = limits_of(run, converter.shape)

@@ -22,10 +22,10 @@ from recipe_engine.algorithms import algorithm
 from recipe_engine.algorithms.base import Task
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.location import locate
+from recipe_engine.data.remote import fetch, fetched_path
 from recipe_engine.recipe.model import ModelBlock
 from recipe_engine.runtime import builtin_model
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.remote import fetch, fetched_path
 
 Say = Callable[[str], None]
 
@@ -68,6 +68,9 @@ def _path(run: CompiledRun, name: str, setting: str = "model.base_model_name") -
             return str(builtin_model.ensure(name))
         except builtin_model.UnknownBuiltinModelError as error:
             raise RunError(f"{setting}: {error}") from error
+        except OSError as error:
+            hint = f"it is kept in {builtin_model.cache_folder()}; RECIPE_ENGINE_CACHE names another folder"
+            raise RunError(f"{setting}: {name} cannot be kept: {error}", hint) from error
     if kind == "remote":
         return str(_fetched(run, name))
     if kind == "local" and not os.path.isfile(os.path.join(name, "config.json")):

@@ -34,7 +34,7 @@ def draw(metrics: Sequence[dict[str, Any]], path: Path, title: str) -> bool:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         if len(axis.lines) > 1:
             axis.legend()
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)  # a `$` in a name is no formula
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     pyplot.close(figure)

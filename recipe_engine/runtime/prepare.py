@@ -17,18 +17,19 @@ from transformers import PreTrainedTokenizerBase
 
 from recipe_engine.algorithms import algorithm
 from recipe_engine.compiled import CompiledRun
-from recipe_engine.data.check import is_bad_answer, open_rows
+from recipe_engine.data.check import demand_few_invalid, is_bad_answer, open_rows
 from recipe_engine.data.errors import DataError, RowError
 from recipe_engine.data.rows import Converter
+from recipe_engine.data.sources import raw_rows
 from recipe_engine.data.steps import step_tokens
 from recipe_engine.recipe.data import DatasetEntry, RowShape
+from recipe_engine.recipe.rewards import Reward
 from recipe_engine.runtime.counts import DatasetCounts, Outcome, describe, tally
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.lengths import OverlongError, fitter_for, limits_of
 from recipe_engine.runtime.mixing import drawn, mixed, parted, weighted
 from recipe_engine.runtime.reward_rows import COLUMN, pack
-from recipe_engine.runtime.rewards import row_checks
-from recipe_engine.runtime.sources import raw_rows
+from recipe_engine.runtime.rewards import applies_to_row, row_checks
 from recipe_engine.runtime.tokenize import tokenizer_for
 
 Row = dict[str, Any]
@@ -78,12 +79,14 @@ def prepare(
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    datasets, counts, prompts = [], [], _Prompts()
+    datasets, counts, prompts = [], [], _Prompts([reward for reward in run.rewards if reward.only is not None])
     for number, entry in enumerate(entries):
         dataset, count = _prepare_one(run, entry, tokenizer, folder / f"{number}.arrow", prompts)
         datasets.append(dataset)
         counts.append(count)
     _demand_one_kind(counts)
+    if holding_out and prompts.idle and prompts.columns:
+        _refuse_idle(prompts.idle[0])
     datasets, held_out = parted(run, datasets) if holding_out else (datasets, None)
     for index, (entry, count) in enumerate(zip(entries, counts, strict=True)):
         datasets[index] = weighted(run, entry, datasets[index])
@@ -102,16 +105,30 @@ def _demand_one_kind(counts: list[DatasetCounts]) -> None:
         raise RunError("some rows are prompts alone and others have completions, which cannot be mixed", hint)
 
 
+def _refuse_idle(reward: Reward) -> None:
+    only = reward.only
+    if only is not None:
+        values = ", ".join(repr(value) for value in only.values)
+        raise RunError(
+            f"reward {reward.label} applies to no row: none holds {values} in the column `{only.column}`",
+            hint="mend its only.values, or leave the reward out",
+        )
+
+
 @dataclass(slots=True)
 class _Prompts:
     """What all prompts of a mixture have in common."""
 
+    idle: list[Reward]
+    """Rewards that no row has called for yet."""
     columns: dict[str, None] = field(default_factory=dict)
     kinds: set[type] = field(default_factory=set)
 
     def pack(self, row: Row) -> dict[str, str]:
         """Take note of a row, and pack it."""
         self.columns |= dict.fromkeys(row)
+        if self.idle:
+            self.idle = [reward for reward in self.idle if not applies_to_row(reward, row)]
         self.kinds.add(type(row["prompt"]))
         if len(self.kinds) > 1:
             hint = "make messages of all of them: data.wrap_in_chat: true"
@@ -199,6 +216,7 @@ def _accepted(run: CompiledRun, outcomes: Iterator[Outcome], counts: DatasetCoun
             raise DataError("D409", f"row {counts.read}: {outcome.refused}", setting="overlong_rows", hint=hint)
         if row is not None:
             yield row
+    demand_few_invalid(counts.invalid, counts.read, run.data)
 
 
 def _outcomes(

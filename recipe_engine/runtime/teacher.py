@@ -10,10 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
-from trl.models import prepare_deepspeed, prepare_fsdp
+from trl.models import prepare_deepspeed, prepare_fsdp, unwrap_model_for_generation
 
+from recipe_engine.algorithms.completions import trains_on_completions
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.runtime import model as loading
 from recipe_engine.runtime.errors import RunError
@@ -45,13 +47,14 @@ def teacher_for(
     path = loading.settings_with_paths(run)["teacher_model"]
     revision = settings["teacher_revision"]
     try:
-        known = AutoTokenizer.from_pretrained(path, revision=revision).get_vocab()
+        known = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=False).get_vocab()
     except (OSError, ValueError, ImportError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RunError(f"the tokenizer of the teacher {settings['teacher_model']} cannot be loaded: {first}") from error
     demand_same_vocabulary(tokenizer.get_vocab(), known, settings["teacher_model"])
     _demand_completions(run, data)
     arguments: dict[str, Any] = {"dtype": settings["teacher_torch_dtype"], "revision": revision}
+    arguments["trust_remote_code"] = False  # unsaid, it would be asked for in a terminal
     implementation = loading.attention(run.model, run.gpus, lambda _: None)
     if implementation is not None:
         arguments["attn_implementation"] = implementation
@@ -89,8 +92,7 @@ def demand_same_vocabulary(student: Mapping[str, int], teacher: Mapping[str, int
 
 def _demand_completions(run: CompiledRun, data: TrainingData) -> None:
     """Where completions of the data are trained on, rows must have some, and a prompt before them."""
-    own = run.settings
-    needed = "lmbda below 1" if own.get("lmbda", 1) < 1 else "pt_coef above 0" if own.get("pt_coef", 0) > 0 else None
+    needed = trains_on_completions(run.settings)
     for rows in filter(None, (data.training, data.evaluation)):
         if needed and "labels" not in rows.column_names:
             hint = "name its completion_column, or write lmbda: 1.0 (pt_coef: 0.0) to train on prompts alone"
@@ -128,6 +130,25 @@ class Teacher:
         finally:
             for tensor, at_home in zip(tensors, kept, strict=True):
                 tensor.data = at_home
+
+    @contextmanager
+    def whole(self, accelerator: Any) -> Iterator[Any]:
+        """The teacher with all of its weights on each process, so that one may ask it without the others.
+
+        While tokens are sampled, a process whose completions have ended asks no more; where each holds a share of the
+        weights, the others would wait for it forever.
+        """
+        if isinstance(self.model, FSDPModule):
+            self.model.set_reshard_after_forward(False)
+            self.model.unshard()
+            try:
+                yield self.model
+            finally:
+                self.model.set_reshard_after_forward(True)
+                self.model.reshard()
+            return
+        with unwrap_model_for_generation(self.model, accelerator) as gathered:
+            yield gathered
 
     def _copied(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device)

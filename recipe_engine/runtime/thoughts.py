@@ -81,12 +81,18 @@ def check_thinking(run: CompiledRun, model_path: str, tokenizer: PreTrainedToken
     if thinking is None or tokenizer.chat_template is None:
         return
     if run.rewards:
-        _check_opening(thinking, _opens(thinking, tokenizer), say)
+        check_completions(thinking, tokenizer, say)
     elif _survival(thinking, tokenizer, None) == "last":
         say("chat_template: thoughts of earlier turns are left out, so those turns are rendered as answers alone")
 
 
-def _check_opening(thinking: ThinkingBlock, opens: bool, say: Say) -> None:
+def check_completions(thinking: ThinkingBlock, tokenizer: PreTrainedTokenizerBase, say: Say) -> None:
+    """Say whether the chat template begins the thought of a completion itself.
+
+    Raises:
+        RunError: it does, and the block says that completions do not begin inside a thought.
+    """
+    opens = _opens(thinking, tokenizer)
     if opens and not thinking.begin_completion:
         raise RunError(
             f"thinking.begin_completion: false, and the chat template begins the answer with {thinking.open!r}",

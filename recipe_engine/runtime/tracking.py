@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import netrc
 import os
+import shlex
 import socket
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +24,11 @@ Say = Callable[[str], None]
 PUBLIC_SERVER = "https://api.wandb.ai"
 CONNECT_SECONDS = 5.0
 INIT_SECONDS = 30
+"""How long the server may take to answer at the start; ``WANDB_INIT_TIMEOUT`` says otherwise."""
+FINISH_SECONDS = 60
+"""How long a run that has ended may take to send what is left; ``WANDB_FINISH_TIMEOUT`` says otherwise."""
+_GRACE_SECONDS = 10.0
+"""After this much more wandb's own process is no longer waited for."""
 
 
 def start_wandb(run: CompiledRun, say: Say) -> None:
@@ -49,7 +57,7 @@ def start_wandb(run: CompiledRun, say: Say) -> None:
             dir=run.run_dir,
             mode=mode,  # wandb checks what WANDB_MODE says
             config={"recipe": run.recipe_file, "algorithm": run.algorithm},
-            settings=wandb.Settings(base_url=server, init_timeout=INIT_SECONDS, silent=True),
+            settings=wandb.Settings(base_url=server, silent=True, finish_timeout_raises=True, **_limits()),
         )
 
     try:
@@ -59,9 +67,52 @@ def start_wandb(run: CompiledRun, say: Say) -> None:
             raise RunError(f"wandb cannot run in the mode {mode!r}: {error}", hint="WANDB_MODE says so") from error
         reason, mode = f"the server refused: {_first_line(error)}", "offline"
         begin(mode)
+    sync = f"wandb sync {shlex.quote(_folder())}"
     if mode == "offline":
-        folder = _offline_folder(Path(run.run_dir))
-        say(f"wandb: offline, since {reason or 'WANDB_MODE says so'}; send it later with: wandb sync {folder}")
+        say(f"wandb: offline, since {reason or 'WANDB_MODE says so'}; send it later with: {sync}")
+    elif mode == "online":
+        say(f"wandb: {server}; should it fail from now on, send what is missing with: {sync}")
+
+
+def end_wandb(code: int, say: Say) -> bool:
+    """Send what is left of the run that ``start_wandb`` began, for a bounded time, and how training ended.
+
+    Returns false where wandb's own process is dead or stuck: its exit handlers would wait for it, or fail.
+    """
+    wandb = sys.modules.get("wandb")
+    if wandb is None or wandb.run is None:
+        return True
+    sync = f"send it with: wandb sync {shlex.quote(_folder())}"
+    failures: list[Exception] = []
+
+    def finish() -> None:
+        try:
+            wandb.finish(exit_code=code)
+        except Exception as error:  # noqa: BLE001 # whatever it is, training has ended as it has
+            failures.append(error)
+
+    thread = threading.Thread(target=finish, daemon=True)
+    thread.start()
+    thread.join(_limits()["finish_timeout"] + _GRACE_SECONDS)
+    if thread.is_alive():
+        say(f"wandb: its own process does not answer, and not all was sent; {sync}")
+        return False
+    for failure in failures:
+        late = isinstance(failure, TimeoutError)
+        what = (
+            "the server did not take all of the run in time" if late else f"not all was sent ({_first_line(failure)})"
+        )
+        say(f"wandb: {what}; {sync}")
+        return late
+    return True
+
+
+def _limits() -> dict[str, float]:
+    """What wandb waits for, at most: in seconds."""
+    return {
+        "init_timeout": float(os.environ.get("WANDB_INIT_TIMEOUT") or INIT_SECONDS),
+        "finish_timeout": float(os.environ.get("WANDB_FINISH_TIMEOUT") or FINISH_SECONDS),
+    }
 
 
 def _why_offline(server: str) -> str | None:
@@ -97,6 +148,8 @@ def _has_key(server: str) -> bool:
         return False
 
 
-def _offline_folder(folder: Path) -> str:
-    runs = sorted(folder.glob("wandb/offline-run-*"))
-    return str(runs[-1] if runs else folder)
+def _folder() -> str:
+    """Where wandb keeps what it was told, whether or not that was sent."""
+    import wandb
+
+    return str(Path(wandb.run.dir).parent) if wandb.run is not None else "wandb"

@@ -17,20 +17,29 @@ from recipe_engine.algorithms import algorithm
 from recipe_engine.algorithms.grpo import prompt_limit_of
 from recipe_engine.compiled import FINISHED, STOPPED, CompiledRun
 from recipe_engine.data.thinking_file import write_thinking
+from recipe_engine.diagnostics.visible import visible_lines
 from recipe_engine.runtime import model as loading
 from recipe_engine.runtime.callbacks.heartbeat import Heartbeat
 from recipe_engine.runtime.callbacks.metrics import METRICS, MetricsFile, read_metrics
 from recipe_engine.runtime.callbacks.progress import Progress
 from recipe_engine.runtime.callbacks.stopping import Stopping
+from recipe_engine.runtime.callbacks.trackers import survive_trackers
 from recipe_engine.runtime.callbacks.upload import CheckpointUpload, upload_model
 from recipe_engine.runtime.carried import CarriedOn
-from recipe_engine.runtime.checkpointing import save_whole, was_at_the_end
+from recipe_engine.runtime.checkpointing import save_tied_once, save_whole, was_at_the_end
+from recipe_engine.runtime.disk import full_disk
 from recipe_engine.runtime.errors import RunError, StoppedError
 from recipe_engine.runtime.finite import demand_finite_loss
+from recipe_engine.runtime.hand_on import hand_on
 from recipe_engine.runtime.launch_check import WrapperCheck, check_launch, check_trainer
+from recipe_engine.runtime.offload import supported_offload
 from recipe_engine.runtime.picture import draw
+from recipe_engine.runtime.process_group import connect
 from recipe_engine.runtime.rewards import demand_columns, reward_functions
+from recipe_engine.runtime.saved import check_saved
 from recipe_engine.runtime.sealing import Sealing
+from recipe_engine.runtime.secrets import masked
+from recipe_engine.runtime.shown import show_safely
 from recipe_engine.runtime.tokenizer import load_tokenizer
 from recipe_engine.runtime.tracking import start_wandb
 from recipe_engine.runtime.training_data import training_data
@@ -61,12 +70,13 @@ def train(run: CompiledRun) -> Any:
     run_dir, chosen = Path(run.run_dir), algorithm(run.algorithm)
     heartbeat = Heartbeat(run_dir)
     notes: list[str] = []
+    connect(run)
     arguments = trainer_config(run, notes.append)
     first = PartialState().is_main_process
 
     def say(message: str) -> None:
         if first:
-            print(message, flush=True)
+            print(visible_lines(masked(message, run)), flush=True)
 
     for note in notes:
         say(note)
@@ -101,6 +111,8 @@ def train(run: CompiledRun) -> Any:
                 **further,
             )
     except (ValueError, NotImplementedError, ImportError, OSError) as error:
+        if isinstance(error, OSError) and full_disk(error, Path(run.output_dir)) is not None:
+            raise
         # What the trainer, the model or a package for it says to the user: a setting that does not go with another.
         raise RunError(f"{run.trainer.split(':')[1]}: {error}") from error
     for shown_by_default in (PrinterCallback, ProgressCallback):
@@ -119,7 +131,10 @@ def train(run: CompiledRun) -> Any:
     for callback in (WrapperCheck(run, trainer), restored, stopping, sealing, heartbeat):
         trainer.add_callback(callback)
     heartbeat.watch(trainer)
+    survive_trackers(trainer, say)
+    show_safely(trainer)
     save_whole(trainer, run_dir, sealing)
+    save_tied_once(trainer)
     demand_finite_loss(trainer)
     say(_shape(trainer))
     try:
@@ -134,7 +149,7 @@ def train(run: CompiledRun) -> Any:
             raise StoppedError(stopping.agreed, trainer.state.global_step)
         trainer.save_model(run.output_dir)
         if first:
-            finish(run, say)
+            finish(run, trainer.model, say)
     except BaseException:
         sealing.wait_and_say(say)
         raise
@@ -151,6 +166,7 @@ def trainer_config(run: CompiledRun, say: Callable[[str], None]) -> Any:
         RunError: TRL refuses the arguments.
     """
     values = loading.supported_precision(run.arguments, run.gpus, say)
+    values = supported_offload(values, run.gpus, say)
     # Rows come with their labels, by which TRL cannot tell that they were conversations.
     values = {name: value for name, value in values.items() if name != "assistant_only_loss"}
     if run.rewards and values.get("remove_unused_columns"):
@@ -168,15 +184,15 @@ def trainer_config(run: CompiledRun, say: Callable[[str], None]) -> Any:
         raise RunError(f"{run.config}: {error}") from error
 
 
-def finish(run: CompiledRun, say: Any) -> None:
-    """Check the saved model, draw the curves, upload."""
+def finish(run: CompiledRun, model: Any, say: Any) -> None:
+    """Check what was saved of the model, draw the curves, upload."""
     saved = Path(run.output_dir)
-    weights = list(saved.glob("*.safetensors"))
-    if not weights or any(file.stat().st_size == 0 for file in weights):
-        raise RunError(f"training ended, and no weights were saved in {saved}")
+    check_saved(saved, model)
     if run.thinking is not None:
         write_thinking(saved, run.thinking)
     draw(read_metrics(Path(run.run_dir) / METRICS), Path(run.run_dir) / "loss.png", run.run_name)
+    if run.hands_on_to is not None:
+        hand_on(run, Path(run.hands_on_to), say)
     upload_model(run, say)
     Path(run.run_dir, FINISHED).touch()
 
@@ -187,8 +203,8 @@ def _class(place: str) -> Any:
 
 
 def _shape(trainer: Any) -> str:
-    total = sum(p.numel() for p in trainer.model.parameters())
-    trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
+    sizes = [(getattr(p, "ds_numel", p.numel()), p.requires_grad) for p in trainer.model.parameters()]
+    total, trained = sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained)
     share = f"{trained:,} of {total:,} weights ({trained / total:.2%})" if trained < total else f"all {total:,} weights"
     return f"training {share} on {trainer.args.device}, {len(trainer.train_dataset)} rows"
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from recipe_engine.source.document import COMMAND_LINE, Document, Mark, Origin, Path
-from recipe_engine.source.load import load
+from recipe_engine.source.load import from_overrides, load
 
-__all__ = ["COMMAND_LINE", "Document", "Mark", "Origin", "Path", "load"]
+__all__ = ["COMMAND_LINE", "Document", "Mark", "Origin", "Path", "from_overrides", "load"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from recipe_engine.diagnostics import Diagnostic
-from recipe_engine.source.document import COMMAND_LINE, Document
+from recipe_engine.diagnostics import Diagnostic, Span
+from recipe_engine.source.document import COMMAND_LINE, Document, Mark
 from recipe_engine.source.extends import Reading
-from recipe_engine.source.node import flatten
+from recipe_engine.source.node import Node, flatten
 from recipe_engine.source.overrides import apply_override, command_line_text, parse_override
 
 
@@ -29,6 +29,22 @@ def load(
     reading = Reading(texts)
     root = reading.recipe(name)
     findings = reading.findings
+    return _overridden(name, root, overrides, texts, findings)
+
+
+def from_overrides(
+    name: str, overrides: Sequence[str], *, texts: dict[str, str] | None = None
+) -> tuple[Document | None, list[Diagnostic]]:
+    """The document that overrides make of nothing; ``name`` is what it is called, and relative files are beside it."""
+    texts = {} if texts is None else texts
+    texts[COMMAND_LINE] = ""
+    start = Span(COMMAND_LINE, 1, 1, 1, 1)
+    return _overridden(name, Node({}, Mark(start, None, "command line")), overrides, texts, [])
+
+
+def _overridden(
+    name: str, root: Node | None, overrides: Sequence[str], texts: dict[str, str], findings: list[Diagnostic]
+) -> tuple[Document | None, list[Diagnostic]]:
     if overrides:
         texts[COMMAND_LINE] = command_line_text(tuple(overrides))
     for line, override in enumerate(overrides, start=1):

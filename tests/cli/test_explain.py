@@ -8,9 +8,9 @@ from recipe_engine.cli.codes import documentation
 
 from .support import ROOT, recipe
 
-CODE = re.compile(r"\b[SRLDT][1-5]\d{2}\b")
+CODE = re.compile(r"\b[SRLPDT][1-5]\d{2}\b")
 # Where codes are documented rather than given; a rule's docstring is both.
-TABLES = ("lint/codes.py", "data/codes.py", "launch/codes.py", "source/codes/")
+TABLES = ("lint/codes.py", "data/codes.py", "launch/codes.py", "pipeline/codes.py", "source/codes/")
 
 
 def codes_in_use() -> set[str]:
@@ -19,7 +19,7 @@ def codes_in_use() -> set[str]:
     for file in package.rglob("*.py"):
         name = file.relative_to(package).as_posix()
         if not name.startswith(TABLES):
-            found |= set(re.findall(r"[\"']([SRLDT][1-5]\d{2})[\"']", file.read_text(encoding="utf-8")))
+            found |= set(re.findall(r"[\"']([SRLPDT][1-5]\d{2})[\"']", file.read_text(encoding="utf-8")))
             if name.startswith("lint/rules/"):
                 found |= set(CODE.findall(file.read_text(encoding="utf-8").partition("\n")[0]))
     return found
@@ -33,7 +33,7 @@ def test_every_code_that_the_package_gives_is_documented_and_no_other() -> None:
 def test_no_code_is_documented_twice() -> None:
     package = ROOT / "recipe_engine"
     files = [*package.glob("*/codes.py"), *package.glob("source/codes/*.py"), *package.glob("lint/rules/*.py")]
-    heading = re.compile(r'^\s*(?:"""|)([SRLDT]\d{3}) [a-z0-9-]+ \((?:error|warning|note)\)$', re.MULTILINE)
+    heading = re.compile(r'^\s*(?:"""|)([SRLPDT]\d{3}) [a-z0-9-]+ \((?:error|warning|note)\)$', re.MULTILINE)
     found = [code for file in files for code in heading.findall(file.read_text(encoding="utf-8"))]
     assert len(found) > 100
     assert sorted(found) == sorted(set(found))

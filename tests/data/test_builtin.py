@@ -78,7 +78,7 @@ def questions(name: str, split: str) -> set[str]:
 
 
 def test_there_is_one_dataset_for_every_shape() -> None:
-    assert set(builtin.names()) == {*COLUMNS, *JUDGED}
+    assert set(builtin.names()) == {*COLUMNS, *JUDGED, "builtin/rankings"}
 
 
 @pytest.mark.parametrize(("name", "split"), EVERY_SPLIT)
@@ -216,7 +216,7 @@ def test_an_unknown_dataset_is_answered_with_those_there_are(ask: Any) -> None:
     assert str(caught.value) == (
         "there is no dataset 'builtin/txt'; the embedded ones are builtin/text, builtin/conversations, "
         "builtin/completions, builtin/alpaca, builtin/sharegpt, builtin/preferences, builtin/preferences-implicit, "
-        "builtin/thoughts, builtin/unpaired, builtin/stepwise, builtin/step-labels, builtin/questions"
+        "builtin/thoughts, builtin/unpaired, builtin/stepwise, builtin/step-labels, builtin/rankings, builtin/questions"
     )
 
 
@@ -233,3 +233,14 @@ def test_reading_rows_imports_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_rankings_are_annotated_by_what_each_translation_has_lost() -> None:
+    rows = {split: builtin.rows("builtin/rankings", split) for split in builtin.SPLITS}
+    assert (len(rows["train"]), len(rows["test"])) == (223, 40)
+    for row in [*rows["train"], *rows["test"]]:
+        losses = [text.count("0") for text in row["mt_texts"]]
+        assert row["scores"] == [10 - 4 * lost for lost in losses]
+        assert row["analysis"] == f"A lost {losses[0]}, B lost {losses[1]}."
+        assert all(text.rstrip("0") == row["src_text"][: len(text.rstrip("0"))] for text in row["mt_texts"])
+    assert {tuple(row["scores"]) for row in rows["train"]} == {(a, b) for a in (10, 6, 2) for b in (10, 6, 2)}

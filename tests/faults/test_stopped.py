@@ -35,7 +35,13 @@ ROUNDS: dict[str, Any] = {
     "training": {"num_generations": 4, "steps_per_generation": 4, "max_completion_length": 6},
 }
 TWO: dict[str, Any] = {**ROUNDS, "launch": {"cpu_processes": 2}}
-CASES = {"sft": ("sft", {}), "grpo in the middle of a round": ("grpo", ROUNDS), "grpo on two processes": ("grpo", TWO)}
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "sft": ("sft", {}),
+    "grpo in the middle of a round": ("grpo", ROUNDS),
+    "grpo on two processes": ("grpo", TWO),
+    "grpo under fsdp2": ("grpo", {**ROUNDS, "launch": {"cpu_processes": 2, "strategy": "fsdp2"}}),
+    "sft under zero3": ("sft", {"launch": {"cpu_processes": 2, "strategy": "zero3"}}),
+}
 
 
 @pytest.mark.parametrize(("algorithm", "blocks"), CASES.values(), ids=CASES)

@@ -150,7 +150,10 @@ class TestFiles:
 
     def test_a_missing_template_counts_from_the_recipes_folder(self) -> None:
         text = SFT.replace("data:", "  chat_template: chat.jinja\ndata:")
+        Path("recipes").mkdir()
+        Path("recipes/chat.jinja").touch()
         run = compiled(text, file="recipes/a.yaml")
+        Path("recipes/chat.jinja").unlink()  # since lint
         assert refused(run).code == "T506"
         assert refused(run).message == "model.chat_template: there is no file recipes/chat.jinja"
         Path("recipes/chat.jinja").touch()
@@ -194,6 +197,19 @@ class TestData:
         error = refused(compiled(self.text(name)))
         assert (error.code, error.message) == ("D405", f"{Path.cwd()}/rows.jsonl, row 2: column `text` is empty")
         preflight(compiled(self.text(name), "data.invalid_rows=drop"), overwrite=False)
+
+    def test_settings_that_need_more_than_the_rows_have_are_told(self) -> None:
+        name = rows("rows.jsonl", {"text": "a"})
+        error = refused(compiled(self.text(name) + "  assistant_only_loss: true\n"))
+        assert (error.code, error.message) == (
+            "D404",
+            f"{Path.cwd()}/rows.jsonl: training.assistant_only_loss needs conversations, and its rows are plain text",
+        )
+        gkd = "algorithm: gkd\n  teacher_model: builtin/tiny-chat"
+        text = self.text("builtin/questions").replace("algorithm: sft", gkd)
+        error = refused(compiled(text))
+        assert "lmbda below 1 trains on the completions of the data, and its rows are prompts alone" in error.message
+        preflight(compiled(text + "  lmbda: 1.0\n"), overwrite=False)
 
     def test_evaluation_rows_are_looked_at_too(self) -> None:
         name = rows("held.jsonl", {"text": ""})

@@ -71,9 +71,19 @@ def test_many_bad_rows_are_counted_and_the_first_are_shown() -> None:
 
 
 def test_rows_that_the_recipe_drops_are_notes() -> None:
-    write_rows(GOOD, {**GOOD, "reply": ""})
+    write_rows(*[GOOD] * 9, {**GOOD, "reply": ""})
     _, found = found_in(RECIPE.replace("data:\n", "data:\n  invalid_rows: drop\n"))
     assert [(one.code, one.severity, one.hint) for one in found] == [("D405", "note", None)]
+
+
+def test_more_of_them_than_the_recipe_allows_are_an_error() -> None:
+    write_rows(*[GOOD] * 8, {**GOOD, "reply": ""})
+    few = RECIPE.replace("data:\n", "data:\n  invalid_rows: drop\n")
+    _, found = found_in(few)
+    assert [(one.code, one.severity) for one in found] == [("D405", "note"), ("D419", "error")]
+    assert "1 of 9 rows are invalid, and data.max_invalid_share is 0.1" in found[1].message
+    _, found = found_in(few.replace("invalid_rows", "max_invalid_share: 0.2\n  invalid_rows"))
+    assert [one.code for one in found] == ["D405"]
 
 
 def test_dropping_every_row_is_an_error() -> None:

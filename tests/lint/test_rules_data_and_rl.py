@@ -402,8 +402,8 @@ class TestAChatTemplateOfOnesOwn:
         (tmp_path / "chat.jinja").write_text(f"{marker}x{{% endgeneration %}}", encoding="utf-8")
         assert codes(check_overlay(tmp_path, self.CHAT)) == []
 
-    def test_one_that_is_not_there_or_no_text_is_left_to_training(self, tmp_path: Path) -> None:
-        assert codes(check_overlay(tmp_path, self.CHAT)) == []
+    def test_one_that_is_not_there_is_missed_and_one_that_is_no_text_left_to_training(self, tmp_path: Path) -> None:
+        assert codes(check_overlay(tmp_path, self.CHAT)) == ["L440"]
         (tmp_path / "chat.jinja").write_bytes(b"\xff\xfe\xff")
         assert codes(check_overlay(tmp_path, self.CHAT)) == []
 

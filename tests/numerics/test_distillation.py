@@ -222,7 +222,7 @@ class TestMinillm:
         trainer = self.trainer(make_trainer, tmp_path, PROMPTS)
         ids = torch.tensor([[0, 0, 11, 12], [0, 21, 22, 23], [31, 32, 33, 34]])
         mask = torch.tensor([[0, 0, 1, 1], [0, 1, 1, 1], [1, 1, 1, 1]])
-        processor = TeacherMix(trainer.teacher, 0.2, mask)
+        processor = TeacherMix(trainer.teacher.model, 0.2, mask)
         for token in ([41, 42, 43], [51, 52, 53], [61, 62, 63]):
             with torch.no_grad():
                 scores = trainer.model(input_ids=ids, attention_mask=mask).logits[:, -1]
@@ -256,7 +256,7 @@ class TestMinillm:
 
     def test_generate_is_left_as_it_was(self, make_trainer: MakeTrainer, tmp_path: Path) -> None:
         model = self.trainer(make_trainer, tmp_path, PROMPTS).model
-        with processed(model, lambda mask: TeacherMix(None, 0.2, mask)):  # type: ignore[arg-type]
+        with processed(model, lambda mask: TeacherMix(None, 0.2, mask)):
             assert "generate" in model.__dict__
         assert "generate" not in model.__dict__
 

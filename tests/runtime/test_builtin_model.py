@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from trl.chat_template_utils import is_chat_template_stop_token_trained
 
 from recipe_engine.data import builtin
+from recipe_engine.data.rankings import Group, question
 from recipe_engine.runtime import builtin_model
 
 AWKWARD = [
@@ -102,10 +103,10 @@ def test_losing_the_race_to_another_process_is_no_error(tmp_path: Path, monkeypa
     monkeypatch.setenv("RECIPE_ENGINE_CACHE", str(tmp_path))
     build = builtin_model._build
 
-    def build_while_another_finishes(folder: Path) -> None:
+    def build_while_another_finishes(folder: Path, corpus: list[str]) -> None:
         monkeypatch.setattr(builtin_model, "_build", build)
         builtin_model.ensure()
-        build(folder)
+        build(folder, corpus)
 
     monkeypatch.setattr(builtin_model, "_build", build_while_another_finishes)
     folder = builtin_model.ensure()
@@ -162,11 +163,23 @@ def test_the_callers_default_type_and_device_do_not_change_the_model(
     assert contents(built) == contents(tiny_chat)
 
 
+def test_the_ranker_is_the_same_model_with_words_for_rankings() -> None:
+    row = builtin.rows("builtin/rankings", "train")[0]
+    asked = question(Group(row["src_text"], ("English", "German"), tuple(row["mt_texts"]), tuple(row["scores"])))
+    lengths = {
+        name: len(AutoTokenizer.from_pretrained(builtin_model.ensure(name))(asked)["input_ids"])
+        for name in (builtin_model.NAME, builtin_model.RANKER)
+    }
+    assert lengths[builtin_model.RANKER] < 170 < 400 < lengths[builtin_model.NAME]
+    AutoModelForCausalLM.from_pretrained(builtin_model.ensure(builtin_model.RANKER))
+
+
 def test_an_unknown_model_is_answered_with_those_there_are() -> None:
     with pytest.raises(builtin_model.UnknownBuiltinModelError) as caught:
         builtin_model.ensure("builtin/tiny")
     assert str(caught.value) == (
-        "there is no model 'builtin/tiny'; the embedded ones are builtin/tiny-chat, builtin/tiny-reward"
+        "there is no model 'builtin/tiny'; the embedded ones are builtin/tiny-chat, builtin/tiny-ranker, "
+        "builtin/tiny-reward"
     )
 
 

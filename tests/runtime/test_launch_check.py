@@ -27,11 +27,14 @@ def connected(monkeypatch: pytest.MonkeyPatch, processes: int = 1, device: str =
     monkeypatch.setattr(launch_check, "PartialState", lambda: state)
 
 
-def trainer(rows: int = 4, batches: int = 1, trained: bool = True, world: int = 1, deepspeed: bool = False) -> Any:
+def trainer(rows: int = 4, batches: int = 1, trained: bool = True, world: int = 1, **runs: Any) -> Any:
+    """A trainer as far as it is looked at; ``runs`` is what it runs with that was not asked for."""
+    asked = {"bf16": False, "fp16": False, "per_device_train_batch_size": 8, "gradient_accumulation_steps": 1}
+    precision = runs.pop("mixed_precision", "no")
     return SimpleNamespace(
         model=torch.nn.Linear(1, 1).requires_grad_(trained),
-        is_deepspeed_enabled=deepspeed,
-        args=SimpleNamespace(world_size=world),
+        args=SimpleNamespace(world_size=world, **asked | runs),
+        accelerator=SimpleNamespace(mixed_precision=precision),
         train_dataset=range(rows),
         get_train_dataloader=lambda: range(batches),
     )
@@ -71,45 +74,75 @@ def test_the_cpu_where_a_gpu_was_asked_for_is_refused(run: CompiledRun, monkeypa
         check_launch(run.model_copy(update={"gpus": 1}))
 
 
-@pytest.mark.parametrize(("processes", "deepspeed", "refused"), [(1, False, False), (2, False, True), (2, True, False)])
-def test_processes_whose_gradients_nothing_averages_are_refused(
-    run: CompiledRun, processes: int, deepspeed: bool, refused: bool
-) -> None:
-    bare = SimpleNamespace(model_wrapped=torch.nn.Linear(1, 1), is_deepspeed_enabled=deepspeed, is_fsdp_enabled=False)
-    check = WrapperCheck(run.model_copy(update={"processes": processes}), bare)
-    arguments: Any = (None, None, None)
-    if refused:
-        with pytest.raises(RunError, match="would not be averaged: the model is Linear"):
-            check.on_train_begin(*arguments)
-    else:
-        check.on_train_begin(*arguments)
-
-
 def test_a_model_of_which_nothing_is_trained_is_refused(run: CompiledRun) -> None:
     with pytest.raises(RunError, match="no weight of the model is trained"):
         check_trainer(run, trainer(trained=False))
 
 
-def test_deepspeed_that_is_not_in_use_is_refused(run: CompiledRun) -> None:
-    asked = run.model_copy(update={"arguments": {**run.arguments, "deepspeed": "zero2.json"}})
-    with pytest.raises(RunError, match="DeepSpeed is not in use"):
-        check_trainer(asked, trainer())
-    check_trainer(asked, trainer(deepspeed=True))
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ({"per_device_train_batch_size": 4}, "per_device_train_batch_size was asked to be 8, and is 4"),
+        ({"gradient_accumulation_steps": 2}, "gradient_accumulation_steps was asked to be 1, and is 2"),
+        ({"mixed_precision": "bf16"}, "mixed precision was asked to be no, and is bf16"),
+        ({"fp16": True, "mixed_precision": "fp16"}, "fp16 was asked to be False, and is True"),
+    ],
+)
+def test_another_batch_or_precision_than_asked_for_is_refused(
+    run: CompiledRun, runs: dict[str, Any], message: str
+) -> None:
+    given = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "bf16": False, "fp16": False}
+    asked = run.model_copy(update={"arguments": {**run.arguments, **given}})
+    check_trainer(asked, trainer())
+    with pytest.raises(RunError, match=message):
+        check_trainer(asked, trainer(**runs))
+
+
+def test_bf16_that_this_machine_has_not_was_told_of_and_is_no_error(run: CompiledRun) -> None:
+    asked = run.model_copy(update={"arguments": {**run.arguments, "bf16": True}})
+    check_trainer(asked, trainer())
 
 
 @pytest.mark.parametrize(
-    ("processes", "sharded", "wrapped", "refused"),
-    [(1, False, False, False), (2, False, True, False), (2, True, False, False), (2, False, False, True)],
+    ("settings", "name", "refused"),
+    [
+        ({}, "lora_A", False),
+        ({}, "lm_head", True),
+        ({"lora_modules_to_save": ["lm_head"]}, "modules_to_save", False),
+        ({}, "bias", True),
+        ({"lora_bias": "all"}, "bias", False),
+    ],
 )
-def test_several_processes_that_would_not_average_their_gradients_are_refused(
-    run: CompiledRun, processes: int, sharded: bool, wrapped: bool, refused: bool
+def test_lora_that_trains_more_than_adapters_is_refused(
+    tmp_path: Path, settings: dict[str, Any], name: str, refused: bool
 ) -> None:
-    model: Any = torch.nn.Linear(1, 1)
-    model = DistributedDataParallel.__new__(DistributedDataParallel) if wrapped else model
-    made = SimpleNamespace(is_deepspeed_enabled=sharded, is_fsdp_enabled=False, model_wrapped=model)
-    check = WrapperCheck(run.model_copy(update={"processes": processes}), made)
-    with pytest.raises(RunError, match="would not be averaged") if refused else nullcontext():
-        check.on_train_begin(TrainingArguments(use_cpu=True), TrainerState(), TrainerControl())
+    run = compiled(tmp_path, "sft", {"name": "d"}, model_settings={"use_lora": True, **settings})
+    made = trainer(per_device_train_batch_size=run.arguments.get("per_device_train_batch_size", 8))
+    made.model = torch.nn.Module()
+    made.model.register_parameter(f"layer_{name}" if name != "bias" else "bias", torch.nn.Parameter(torch.zeros(1)))
+    if name == "bias":
+        made.model = torch.nn.ModuleDict({"layer": made.model})
+    with pytest.raises(RunError, match="trains adapters alone") if refused else nullcontext():
+        check_trainer(run, made)
+
+
+def test_processes_whose_gradients_nothing_averages_are_refused(run: CompiledRun) -> None:
+    """What sharded ones are held against is in ``spread/``, with real ones."""
+    for processes, wrapped, refused in ((1, False, False), (2, True, False), (2, False, True)):
+        model: Any = torch.nn.Linear(1, 1)
+        model = DistributedDataParallel.__new__(DistributedDataParallel) if wrapped else model
+        made = SimpleNamespace(model_wrapped=model)
+        check = WrapperCheck(run.model_copy(update={"processes": processes}), made)
+        with pytest.raises(RunError, match="would not be averaged") if refused else nullcontext():
+            check.on_train_begin(TrainingArguments(use_cpu=True), TrainerState(), TrainerControl())
+
+
+def test_deepspeed_and_fsdp_that_are_not_in_use_are_refused(run: CompiledRun) -> None:
+    bare = SimpleNamespace(model_wrapped=torch.nn.Linear(1, 1))
+    for argument, message in (("deepspeed", "DeepSpeed was asked for"), ("fsdp", "FSDP was asked for")):
+        asked = run.model_copy(update={"arguments": {**run.arguments, argument: {"zero_optimization": {"stage": 2}}}})
+        with pytest.raises(RunError, match=f"{message}: the model is Linear"):
+            WrapperCheck(asked, bare).on_train_begin(TrainingArguments(use_cpu=True), TrainerState(), TrainerControl())
 
 
 def test_no_batch_is_no_training(run: CompiledRun) -> None:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,8 +18,8 @@ from tests.runtime.support import compiled
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the process sets for itself is taken back."""
-    for name in ("TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_TELEMETRY", "TQDM_DISABLE"):
-        monkeypatch.setenv(name, "false")
+    for name in ("TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_TELEMETRY", "TQDM_DISABLE", "DS_ACCELERATOR"):
+        monkeypatch.setenv(name, "cpu" if name == "DS_ACCELERATOR" else "false")
 
 
 @pytest.fixture
@@ -57,3 +61,16 @@ def test_an_interrupt_ends_with_its_own_code(file: str, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(worker, "train", interrupt)
     assert main([file]) == 130
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_ctrl_c_while_libraries_are_imported_prints_no_traceback(file: str) -> None:
+    command = [sys.executable, "-m", "recipe_engine.runtime", file]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    maps = Path(f"/proc/{process.pid}/maps")
+    deadline = time.monotonic() + 60
+    while "libtorch" not in maps.read_text() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, b"")

@@ -40,3 +40,8 @@ def test_what_is_no_number_is_left_out(tmp_path: Path) -> None:
 def test_without_any_number_there_is_no_picture(tmp_path: Path) -> None:
     assert not draw([{"step": 1, "train_runtime": 3.0}, {"step": 2, "loss": "nan"}], tmp_path / "loss.png", "a run")
     assert not (tmp_path / "loss.png").exists()
+
+
+def test_a_name_is_no_formula(tmp_path: Path) -> None:
+    metrics = [{"step": n, "loss": 1 / n} for n in range(1, 5)]
+    assert draw(metrics, tmp_path / "loss.png", "costs 3$ \\frac{ 4$")

@@ -48,7 +48,7 @@ class TestCounts:
         self, tmp_path: Path, tokenizer: PreTrainedTokenizerBase
     ) -> None:
         rows = [*texts(3), {"text": ""}, {"text": "long " * 50}, {"text": None}]
-        made, out = of_texts(tmp_path, tokenizer, (rows, {}), max_length=32, invalid_rows="drop")
+        made, out = of_texts(tmp_path, tokenizer, (rows, {}), max_length=32, invalid_rows="drop", max_invalid_share=0.5)
         (counts,) = made.counts
         assert (counts.read, counts.used, counts.overlong_dropped, counts.invalid) == (6, 3, 1, 2)
         assert out == written(rows[:3])
@@ -346,3 +346,17 @@ class TestPrompts:
         with pytest.raises(DataError) as caught:
             self.rows(tmp_path, tokenizer, rows, rewards=[{"type": "exact_match", **reward}])
         assert message in caught.value.message
+
+    def test_a_reward_that_no_row_calls_for_is_told(self, tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+        name = write_rows(tmp_path / "rows.jsonl", [{"prompt": "q", "answer": "a", "kind": "math"}] * 4)
+        rewards = [
+            {"type": "exact_match"},
+            {"type": "length", "max": 3, "only": {"column": "kind", "values": ["maths", 1]}},
+        ]
+        run = compiled(tmp_path, "grpo", {"name": name}, rewards=rewards, data={"max_length": 64})
+        words = r"reward length applies to no row: none holds 'maths', 1 in the column `kind`"
+        with pytest.raises(RunError, match=words):
+            prepare(run, run.data.datasets, tokenizer, tmp_path / "rows", holding_out=True)
+        rewards[1]["only"] = {"column": "kind", "values": ["math"]}
+        run = compiled(tmp_path, "grpo", {"name": name}, rewards=rewards, data={"max_length": 64})
+        assert len(prepare(run, run.data.datasets, tokenizer, tmp_path / "rows", holding_out=True).dataset) == 4

@@ -186,7 +186,7 @@ def test_inspect_shows_the_thought_within_the_trained_part(tmp_path: Path, capsy
 def test_repeated_ids_are_found_whatever_the_number_of_processes(tmp_path: Path) -> None:
     rows = [{**SEED, "id": str(n % 6), "messages": [user(f"q{n}")]} for n in range(12)]
     name = write_rows(tmp_path / "rows.jsonl", rows)
-    data = {"invalid_rows": "drop", "dataset_num_proc": 2, "max_length": 64}
+    data = {"invalid_rows": "drop", "max_invalid_share": 0.9, "dataset_num_proc": 2, "max_length": 64}
     training = {"max_steps": 1, "per_device_train_batch_size": 2}
     run = compiled(tmp_path, "sft", {"name": name}, thinking={"open": "<think>"}, data=data, training=training)
     assert len(train(run).train_dataset) == 6

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import os
-import socket
-import threading
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ import wandb
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.runtime import tracking
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.tracking import start_wandb
+from recipe_engine.runtime.tracking import end_wandb, start_wandb
 from tests.runtime.support import compiled
+from tests.wandb_server import KEY, Mood, Server, serving
 
 NOBODY = "http://127.0.0.1:9"
-KEY = "0123456789abcdef" * 2 + "01234567"
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,8 @@ def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("WANDB_ERROR_REPORTING", raising=False)
     (tmp_path / "home").mkdir()
     yield
-    wandb.finish()
+    with suppress(ConnectionError):
+        wandb.finish()
 
 
 def run_of(folder: Path, **settings: Any) -> CompiledRun:
@@ -68,38 +69,91 @@ def test_with_a_key_and_a_server_that_cannot_be_reached_it_goes_offline_within_s
     assert seconds < tracking.CONNECT_SECONDS + 4
 
 
-def test_with_a_key_and_a_server_that_never_answers_it_goes_offline_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mood", ["hanging", "failing", "refusing"])
+def test_with_a_key_and_a_server_that_does_not_do_its_work_it_goes_offline_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mood: Mood
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setattr(tracking, "INIT_SECONDS", 1)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        said, seconds = started(run_of(tmp_path, base_url=f"http://127.0.0.1:{server.getsockname()[1]}"))
+    monkeypatch.setenv("WANDB_INIT_TIMEOUT", "1")
+    with serving(mood) as server:
+        said, seconds = started(run_of(tmp_path, base_url=server.url))
     assert said[0].startswith("wandb: offline, since the server refused: ")
+    assert "wandb sync" in said[0]
     assert seconds < 20
 
 
-def test_a_key_that_the_server_refuses_is_told_and_it_goes_offline(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mood", ["well", "slow"])
+def test_a_server_that_does_its_work_is_told_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mood: Mood
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setattr(tracking, "INIT_SECONDS", 3)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        answer = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+    with serving(mood) as server:
+        run = run_of(tmp_path, base_url=server.url)
+        said, _ = started(run)
+        wandb.log({"loss": 1.25})
+        assert end_wandb(0, said.append)
+        assert any(b"1.25" in sent for sent in server.sent)
+    (folder,) = Path(run.run_dir, "wandb").glob("run-*")
+    assert said == [f"wandb: {server.url}; should it fail from now on, send what is missing with: wandb sync {folder}"]
 
-        def refuse() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                with connection:
-                    if connection.recv(65536):
-                        connection.sendall(answer)
 
-        threading.Thread(target=refuse, daemon=True).start()
-        said, _ = started(run_of(tmp_path, base_url=f"http://127.0.0.1:{server.getsockname()[1]}"))
-    assert said[0].startswith("wandb: offline, since the server refused: ")
+class TestAnOutageThatBeginsLater:
+    """The run goes on; its end waits for a bounded time, and says how to send what the server did not take."""
+
+    @pytest.fixture
+    def server(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        monkeypatch.setenv("WANDB_FINISH_TIMEOUT", "1")
+        with serving() as server:
+            started(run_of(tmp_path, base_url=server.url))
+            yield server
+            with suppress(ConnectionError):
+                wandb.teardown()  # what a test did to wandb's process is not the next one's
+
+    @pytest.mark.parametrize("mood", ["hanging", "failing"])
+    def test_the_server_is_waited_for_in_vain(self, server: Server, mood: Mood) -> None:
+        server.mood = mood
+        wandb.log({"loss": 1.25})
+        said, seconds = ended()
+        assert "the server did not take all of the run in time; send it with: wandb sync " in said[0]
+        assert seconds < 8
+
+    def test_wandb_s_own_process_is_killed(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        os.kill(own_process(), signal.SIGKILL)
+        said, seconds = ended(sound=False)
+        assert "wandb: not all was sent" in said[0]
+        assert "wandb sync" in said[0]
+        assert seconds < 3
+
+    def test_wandb_s_own_process_hangs(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(tracking, "_GRACE_SECONDS", 1)
+        stopped = own_process()
+        os.kill(stopped, signal.SIGSTOP)
+        said, seconds = ended(sound=False)
+        os.kill(stopped, signal.SIGCONT)
+        assert "its own process does not answer" in said[0]
+        assert seconds < 5
+
+
+def ended(*, sound: bool = True) -> tuple[list[str], float]:
+    said: list[str] = []
+    begin = time.monotonic()
+    assert end_wandb(0, said.append) == sound
+    return said, time.monotonic() - begin
+
+
+def own_process() -> int:
+    """The process in which wandb talks to its server."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"wandb-core" in arguments[0] and str(os.getpid()).encode() in arguments:
+            return int(folder.name)
+    raise AssertionError("wandb has no process")
 
 
 @pytest.mark.parametrize("mode", ["offline", "disabled"])

@@ -19,12 +19,16 @@ from recipe_engine.recipe.data import DatasetEntry
 from recipe_engine.recipe.rewards import REWARDS, Reward
 from recipe_engine.recipe.root import BLOCKS
 from recipe_engine.source import load
-from scripts.generate_recipe_schema import FILE, field_docs, recipe_schema
+from scripts.generate_recipe_schema import FOLDER, RECIPE, field_docs, recipe_schema
 from tests.strategies import broken, plausible
 
 ROOT = Path(__file__).parents[2]
-SCHEMA: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
-RECIPES = sorted([*ROOT.glob("recipes/**/*.yaml"), *ROOT.glob("tests/fixtures/**/*.yaml")])
+SCHEMA: dict[str, Any] = json.loads((FOLDER / RECIPE).read_text(encoding="utf-8"))
+RECIPES = sorted(
+    file
+    for file in [*ROOT.glob("recipes/**/*.yaml"), *ROOT.glob("tests/fixtures/**/*.yaml")]
+    if "pipelines" not in file.parts
+)
 MODELS: list[type[Block]] = [
     *BLOCKS.values(),
     DatasetEntry,

@@ -45,6 +45,9 @@ _DATASETS = {
         "builtin/stepwise as text with # at the end of each step, and the same text with + or - there",
         shapes.step_labels,
     ),
+    "builtin/rankings": _Dataset(
+        "two translations of digits, annotated with scores and an analysis, for ranking models", shapes.rankings
+    ),
     "builtin/questions": _Dataset(
         "prompts with their one-digit answer, for reinforcement learning; none is in another dataset's train split",
         shapes.prompt_only,

@@ -147,6 +147,32 @@ def step_labels(questions: Sequence[Question]) -> list[Row]:
     return rows
 
 
+def rankings(questions: Sequence[Question]) -> list[Row]:
+    """Translations of digits into digits, of which a bad one has lost some: annotated as TowerBlocks-MT-Ranking is.
+
+    A translation that has lost nothing scores 10; each lost digit, of the last ones, is written as 0 and costs 4. All
+    translations have as many tokens, so that a tiny model finds them at once.
+    """
+    rng = random.Random("rankings")
+    rows: list[Row] = []
+    for question in questions:
+        if question.instruction not in {"Repeat", "Reverse"} or "0" in question.input:
+            continue
+        losses = rng.choices(range(3), k=2)
+        texts = [question.input[: 3 - lost] + "0" * lost for lost in losses]
+        rows.append(
+            {
+                "src_text": question.input,
+                "src_lang": "en",
+                "trg_lang": "de",
+                "mt_texts": texts,
+                "scores": [10 - 4 * lost for lost in losses],
+                "analysis": f"A lost {losses[0]}, B lost {losses[1]}.",
+            }
+        )
+    return rows
+
+
 def prompt_only(questions: Sequence[Question]) -> list[Row]:
     """A prompt to be answered by the model, the right answer for the reward, and the task. Answers are one digit."""
     return [

@@ -10,6 +10,7 @@ from recipe_engine.lint.rules import (
     attention_named_twice,
     batch_size_search_in_groups,
     best_model_needs_evaluation,
+    chat_template_missing,
     chat_template_on_base_model,
     checkpoints_of_the_model_alone,
     clip_range_reversed,
@@ -56,6 +57,7 @@ from recipe_engine.lint.rules import (
     pairs_split_over_devices,
     placeholder_left,
     precision_named_twice,
+    prime_weights,
     prompt_filter_empty,
     prompt_limit_on_steps,
     prompt_longer_than_row,
@@ -207,6 +209,8 @@ MODULES = (
     strategy_for_one_process,
     deepspeed_without_stage,
     does_not_fit,
+    chat_template_missing,
+    prime_weights,
 )
 
 RULES: tuple[Rule, ...] = tuple(rule_of(module) for module in MODULES)

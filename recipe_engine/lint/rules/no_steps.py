@@ -8,6 +8,9 @@ Fails:
       max_steps: 0
 Fails:
     training:
+      max_steps: -5
+Fails:
+    training:
       num_train_epochs: 0
 Passes:
     training:
@@ -36,6 +39,12 @@ def check(context: Context) -> Iterator[Finding]:
             "max_steps is 0: nothing is trained",
             hint="write -1 to train for num_train_epochs, or the number of steps",
             fix=replace_value(context.document, path, "-1"),
+        )
+    elif steps < -1:
+        yield Finding(
+            ("training", "max_steps"),
+            f"max_steps is {steps}, which is no number of steps",
+            hint="write -1 to train for num_train_epochs, or the number of steps",
         )
     elif steps < 0 and epochs <= 0:
         message = f"num_train_epochs is {epochs} and there is no max_steps: nothing is trained"

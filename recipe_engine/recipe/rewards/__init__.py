@@ -5,6 +5,10 @@ A new type is a class in the file of its kind here, a line in ``REWARDS``, and a
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, SerializeAsAny
+
 from recipe_engine.recipe.rewards.base import Reward
 from recipe_engine.recipe.rewards.models import PrmReward, RewardModelReward
 from recipe_engine.recipe.rewards.programs import CodeReward, FunctionReward
@@ -41,6 +45,20 @@ REWARDS: dict[str, type[Reward]] = {
     "http": HttpReward,
 }
 
+
+def typed(value: Any) -> Any:
+    """Rewards as mappings, each made of the class that its ``type`` says. An unknown type is left to its reader."""
+    if not isinstance(value, list):
+        return value
+    return [
+        REWARDS[one["type"]].model_validate(one) if isinstance(one, dict) and one.get("type") in REWARDS else one
+        for one in value
+    ]
+
+
+Rewards = Annotated[list[SerializeAsAny[Reward]], BeforeValidator(typed)]
+"""A list of rewards, each of its own class, also when it is read back from JSON."""
+
 __all__ = [
     "REWARDS",
     "CodeReward",
@@ -58,5 +76,7 @@ __all__ = [
     "RankingReward",
     "Reward",
     "RewardModelReward",
+    "Rewards",
     "ToolCallReward",
+    "typed",
 ]

@@ -55,6 +55,8 @@ class Progress(TrainerCallback):
     ) -> None:
         if not state.is_world_process_zero or not logs:
             return
+        if "train_runtime" in logs and self.started:
+            logs = {**logs, "train_runtime": time.monotonic() - self.started}  # transformers' goes by the clock
         line = f"step {state.global_step}/{state.max_steps}  {summary(logs)}{self._time_left(state)}"
         if self.bar is not None:
             self.bar.write(line)

@@ -11,7 +11,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.errors import DataError
-from recipe_engine.runtime.remote import upload
+from recipe_engine.data.remote import upload
 from recipe_engine.runtime.sealing import Sealing
 
 Say = Callable[[str], None]

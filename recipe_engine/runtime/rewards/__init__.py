@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from recipe_engine.compiled import CompiledRun
+from recipe_engine.data.cells import cell
 from recipe_engine.data.errors import RowError
 from recipe_engine.recipe.rewards import FunctionReward, Reward
 from recipe_engine.runtime.rewards import (
@@ -27,11 +27,11 @@ from recipe_engine.runtime.rewards import (
     reward_model,
     tool_call,
 )
-from recipe_engine.runtime.rewards.apply import TrlReward, applies, for_trl
-from recipe_engine.runtime.rewards.cells import cell
+from recipe_engine.runtime.rewards.apply import Apply, TrlReward, applied, applies, for_trl
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import RowCheck, Say, Scorer
 
-MAKERS: dict[str, Callable[[Any, CompiledRun, Say], Scorer]] = {
+MAKERS: dict[str, Callable[[Any, RewardContext, Say], Scorer]] = {
     "exact_match": exact_match.make,
     "math": math_equal.make,
     "multiple_choice": multiple_choice.make,
@@ -48,7 +48,7 @@ MAKERS: dict[str, Callable[[Any, CompiledRun, Say], Scorer]] = {
     "judge": judge.make,
     "http": http.make,
 }
-ROW_CHECKS: dict[str, Callable[[Any, CompiledRun], RowCheck]] = {
+ROW_CHECKS: dict[str, Callable[[Any, RewardContext], RowCheck]] = {
     "exact_match": exact_match.row_check,
     "math": math_equal.row_check,
     "multiple_choice": multiple_choice.row_check,
@@ -62,7 +62,7 @@ ROW_CHECKS: dict[str, Callable[[Any, CompiledRun], RowCheck]] = {
 """What rewards ask of rows, so that a row without an answer is named before training, not during it."""
 
 
-def row_checks(run: CompiledRun) -> list[RowCheck]:
+def row_checks(run: RewardContext) -> list[RowCheck]:
     """What the rewards of a run ask of each row: of those rows that each applies to, and that one does."""
     checks = [
         _where_it_applies(reward, ROW_CHECKS[reward.type](reward, run))
@@ -75,7 +75,7 @@ def row_checks(run: CompiledRun) -> list[RowCheck]:
 
 
 def reward_functions(
-    run: CompiledRun, tokenizer: PreTrainedTokenizerBase | None = None, say: Say = lambda message: None
+    run: RewardContext, tokenizer: PreTrainedTokenizerBase | None = None, say: Say = lambda message: None
 ) -> list[TrlReward]:
     """The rewards of a run, as TRL calls them.
 
@@ -88,7 +88,16 @@ def reward_functions(
     return [for_trl(reward, MAKERS[reward.type](reward, run, say), run, tokenizer) for reward in run.rewards]
 
 
-def demand_columns(run: CompiledRun, columns: Collection[str]) -> None:
+def applied_rewards(run: RewardContext, say: Say = lambda message: None) -> list[tuple[Reward, Apply]]:
+    """The rewards, each with what scores completions by it.
+
+    Raises:
+        RunError: one cannot be made, such as a function whose file is not there.
+    """
+    return [(reward, applied(reward, MAKERS[reward.type](reward, run, say), run)) for reward in run.rewards]
+
+
+def demand_columns(run: RewardContext, columns: Collection[str]) -> None:
     """Check that some row of the data has each column that a function asks for by name.
 
     Raises:
@@ -102,21 +111,25 @@ def demand_columns(run: CompiledRun, columns: Collection[str]) -> None:
 def _where_it_applies(reward: Reward, check: RowCheck) -> RowCheck:
     if reward.only is None:
         return check
-    name = reward.only.column
 
     def checked(row: Mapping[str, Any]) -> None:
-        if applies(reward, cell(row, name)):
+        if applies_to_row(reward, row):
             check(row)
 
     return checked
 
 
-def _demand_a_reward(rewards: list[Reward]) -> RowCheck:
+def applies_to_row(reward: Reward, row: Mapping[str, Any]) -> bool:
+    """Whether a reward scores the completions of a row."""
+    return reward.only is None or applies(reward, cell(row, reward.only.column))
+
+
+def _demand_a_reward(rewards: Sequence[Reward]) -> RowCheck:
     """The check that a row is scored by at least one reward: TRL would train on it with no advantage at all."""
     names = list(dict.fromkeys(reward.only.column for reward in rewards if reward.only is not None))
 
     def check(row: Mapping[str, Any]) -> None:
-        if any(reward.only is None or applies(reward, cell(row, reward.only.column)) for reward in rewards):
+        if any(applies_to_row(reward, row) for reward in rewards):
             return
         found = ", ".join(f"{name}: {str(cell(row, name))[:60]!r}" for name in names)
         raise RowError(names[0], f"holds nothing that a reward applies to ({found})")

@@ -7,10 +7,10 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.thinking import Split, split
 from recipe_engine.recipe.thinking import ThinkingBlock
 from recipe_engine.runtime.answers import texts
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.text import Completions, text_of
 
 NULL_TEXT = "[NULL]"
@@ -20,7 +20,7 @@ Completion = str | list[dict[str, Any]]
 Restore = Callable[[Completions, Sequence[Sequence[int]] | None], Completions]
 
 
-def with_tags(run: CompiledRun, tokenizer: PreTrainedTokenizerBase | None) -> Restore:
+def with_tags(run: RewardContext, tokenizer: PreTrainedTokenizerBase | None) -> Restore:
     """A function that gives completions with their tags, which TRL leaves out where they are special tokens."""
     thinking = run.thinking
     if thinking is None or tokenizer is None:

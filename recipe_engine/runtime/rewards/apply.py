@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from recipe_engine.compiled import CompiledRun
 from recipe_engine.diagnostics.redact import redact
 from recipe_engine.recipe.rewards import Reward
 from recipe_engine.recipe.rewards.base import AnswerReward
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.rewards.answers import NULL_TEXT, splitter, with_tags, with_text
 from recipe_engine.runtime.rewards.cells import column
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import NO_SCORE, PER_CALL, Failed, Scored, Scorer
 from recipe_engine.runtime.rewards.text import Completions
 
@@ -26,32 +27,66 @@ _OURS = frozenset({"mean", "std", "failed", "malformed"})
 TrlReward = Callable[..., list[float | None]]
 
 
-def for_trl(reward: Reward, scorer: Scorer, run: CompiledRun, tokenizer: PreTrainedTokenizerBase | None) -> TrlReward:
+@dataclass(slots=True)
+class Given:
+    """What a completion got of a reward."""
+
+    score: float | None = None
+    """None where the reward does not apply to the completion."""
+    parts: dict[str, float] = field(default_factory=dict)
+    """Numbers beside the score, by the names that they are logged by."""
+    failed: str | None = None
+    """Why it could not be scored: the score is then that of ``on_error``."""
+    malformed: bool | None = None
+    """Whether it lacks the tags of its answer; none where that was not looked at."""
+
+
+Apply = Callable[[Completions, Mapping[str, Any]], list[Given]]
+"""Scores completions, with ``prompts`` and the columns of their rows."""
+
+
+def for_trl(reward: Reward, scorer: Scorer, run: RewardContext, tokenizer: PreTrainedTokenizerBase | None) -> TrlReward:
     """The function that TRL is given. It returns None for a completion that gets no score from this reward."""
     restored = with_tags(run, tokenizer)
-    separated = _separator(reward, run)
+    apply = applied(reward, scorer, run)
 
     def score(*, prompts: Sequence[Any], completions: Completions, **columns: Any) -> list[float | None]:
         log = columns.get("log_metric") or (lambda name, value: None)
         completions = restored(completions, columns.get("completion_ids"))
-        columns = {"prompts": prompts, **columns}
-        results: list[Any] = [NO_SCORE] * len(completions)
-        chosen = _rows_of(reward, columns, len(completions))
-        if chosen:
-            given, known, malformed = separated([completions[index] for index in chosen])
-            asked = [place for place in range(len(chosen)) if place not in known]
-            for place, result in known.items():
-                results[chosen[place]] = result
-            indexes = [chosen[place] for place in asked]
-            texts = [given[place] for place in asked]
-            theirs = columns if len(indexes) == len(completions) else _subset(columns, indexes)
-            for index, result in zip(indexes, _called(reward, scorer, texts, theirs), strict=True):
-                results[index] = result
-            _log_each(log, f"rewards/{reward.label}/malformed", malformed)
-        return _finished(reward, results, columns, log)
+        given = apply(completions, {"prompts": prompts, **columns})
+        _log(log, reward, given)
+        return [one.score for one in given]
 
     score.__name__ = reward.label  # TRL names the metric after the function
     return score
+
+
+def applied(reward: Reward, scorer: Scorer, run: RewardContext) -> Apply:
+    """A scorer on the rows that it applies to, on the answer alone, its failures told or scored.
+
+    Completions are those of training: where the prompt ends with the opening tag, they begin after it.
+    """
+    separated = _separator(reward, run)
+
+    def apply(completions: Completions, columns: Mapping[str, Any]) -> list[Given]:
+        given = [Given() for _ in completions]
+        chosen = _rows_of(reward, columns, len(completions))
+        if not chosen:
+            return given
+        texts, known, malformed = separated([completions[index] for index in chosen])
+        for place, missing in enumerate(malformed):
+            given[chosen[place]].malformed = missing
+        asked = [place for place in range(len(chosen)) if place not in known]
+        results: dict[int, Any] = {chosen[place]: result for place, result in known.items()}
+        indexes = [chosen[place] for place in asked]
+        theirs = columns if len(indexes) == len(completions) else _subset(columns, indexes)
+        scores = _called(reward, scorer, [texts[place] for place in asked], theirs)
+        results.update(zip(indexes, scores, strict=True))
+        for index, result in sorted(results.items()):
+            _take(reward, result, given[index], columns, index)
+        return given
+
+    return apply
 
 
 def _rows_of(reward: Reward, columns: Mapping[str, Any], count: int) -> list[int]:
@@ -76,11 +111,11 @@ def _subset(columns: Mapping[str, Any], indexes: Sequence[int]) -> dict[str, Any
     }
 
 
-Separated = tuple[list[Any], dict[int, Any], list[float]]
+Separated = tuple[list[Any], dict[int, Any], list[bool]]
 """What to score, the results that are known without scoring by their place, and for each whether it is malformed."""
 
 
-def _separator(reward: Reward, run: CompiledRun) -> Callable[[Completions], Separated]:
+def _separator(reward: Reward, run: RewardContext) -> Callable[[Completions], Separated]:
     """What tells the answers of completions from their thoughts, where the reward asks for it."""
     if run.thinking is None or not isinstance(reward, AnswerReward) or reward.part == "completion":
         return lambda completions: (list(completions), {}, [])
@@ -94,7 +129,7 @@ def _separator(reward: Reward, run: CompiledRun) -> Callable[[Completions], Sepa
             for completion, split in zip(completions, found, strict=True)
         ]
         known = {place: NO_SCORE if policy == "drop" else fixed for place in missing if policy != "null_text"}
-        return given, known, [float(split.malformed) for split in found]
+        return given, known, [split.malformed for split in found]
 
     return separate
 
@@ -122,27 +157,39 @@ def _called(reward: Reward, scorer: Scorer, completions: list[Any], columns: Map
 _HINT = "on_error: NUMBER in the reward would score what cannot be scored, and count it"
 
 
-def _finished(reward: Reward, results: list[Any], columns: Mapping[str, Any], log: Any) -> list[float | None]:
-    scores: list[float | None] = []
-    failures: list[float] = []
-    for index, result in enumerate(results):
-        if result is NO_SCORE:
-            scores.append(None)
-            continue
-        parts = result.parts if isinstance(result, Scored) else {}
-        number = _number(result.score if isinstance(result, Scored) else result)
-        failures.append(float(isinstance(number, Failed)))
-        if isinstance(number, Failed):
-            if reward.on_error == "error":
-                message = f"reward {reward.label}: {number.reason} for {_row_shown(columns, index)}"
-                raise RunError(redact(message), _HINT)
-            number = reward.on_error
-        for name, value in parts.items():
-            log(f"rewards/{reward.label}/{'own_' if name in _OURS else ''}{name}", float(value))
-        scores.append(number)
-    if any(failures) or reward.on_error != "error":
-        _log_each(log, f"rewards/{reward.label}/failed", failures)
-    return scores
+def _take(reward: Reward, result: Any, given: Given, columns: Mapping[str, Any], index: int) -> None:
+    """Take a scorer's result over, or what a failure is worth.
+
+    Raises:
+        RunError: it is a failure, and those stop the run.
+    """
+    if result is NO_SCORE:
+        return
+    if isinstance(result, Scored):
+        given.parts = {f"own_{name}" if name in _OURS else name: float(value) for name, value in result.parts.items()}
+        result = result.score
+    number = _number(result)
+    if isinstance(number, Failed):
+        if reward.on_error == "error":
+            message = f"reward {reward.label}: {number.reason} for {_row_shown(columns, index)}"
+            raise RunError(redact(message), _HINT)
+        given.failed, number = number.reason, reward.on_error
+    given.score = number
+
+
+def _log(log: Any, reward: Reward, given: Sequence[Given]) -> None:
+    """One call a completion, so that the mean over processes is that over completions."""
+    name = f"rewards/{reward.label}"
+    for one in given:
+        if one.malformed is not None:
+            log(f"{name}/malformed", float(one.malformed))
+    scored = [one for one in given if one.score is not None]
+    for one in scored:
+        for part, value in one.parts.items():
+            log(f"{name}/{part}", value)
+    if reward.on_error != "error":
+        for one in scored:
+            log(f"{name}/failed", float(one.failed is not None))
 
 
 def _number(score: Any) -> float | Failed:
@@ -156,12 +203,6 @@ def _number(score: Any) -> float | Failed:
     except OverflowError:  # an integer that no float holds
         return Failed("returned a number too large for a float")
     return Failed(f"returned {score!r}")
-
-
-def _log_each(log: Any, name: str, values: Sequence[float]) -> None:
-    """One call a completion, so that the mean over processes is that over completions."""
-    for value in values:
-        log(name, value)
 
 
 def _row_shown(columns: Mapping[str, Any], index: int) -> str:

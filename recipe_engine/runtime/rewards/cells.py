@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-
-def cell(row: Mapping[str, Any], name: str) -> Any:
-    """The value under ``name``: the column of that name, else ``a.b`` is the key ``b`` of column ``a``; else none.
-
-    A column that holds a mapping as JSON text is read as one.
-    """
-    if name in row:
-        return row[name]
-    head, dot, rest = name.partition(".")
-    if not dot:
-        return None
-    inner = row.get(head)
-    if isinstance(inner, str):
-        try:
-            inner = json.loads(inner)
-        except ValueError:
-            return None
-    return cell(inner, rest) if isinstance(inner, Mapping) else None
+from recipe_engine.data.cells import cell
 
 
 def column(columns: Mapping[str, Sequence[Any]], name: str, count: int) -> list[Any]:

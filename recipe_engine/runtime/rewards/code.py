@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recipe_engine.compiled import CompiledRun
+from recipe_engine.data.cells import cell
 from recipe_engine.data.errors import RowError
 from recipe_engine.recipe.rewards import CodeReward
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.rewards.cells import cell, column
+from recipe_engine.runtime.rewards.cells import column
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import Columns, RowCheck, Say, Scored, Scorer
 from recipe_engine.runtime.rewards.text import Completions, last_block, text_of
 
@@ -40,7 +41,7 @@ class Test:
     expected: str = ""
 
 
-def make(settings: CodeReward, run: CompiledRun, say: Say) -> Scorer:
+def make(settings: CodeReward, run: RewardContext, say: Say) -> Scorer:
     """The scorer.
 
     Raises:
@@ -76,7 +77,7 @@ def make(settings: CodeReward, run: CompiledRun, say: Say) -> Scorer:
     return score
 
 
-def row_check(settings: CodeReward, run: CompiledRun) -> RowCheck:
+def row_check(settings: CodeReward, run: RewardContext) -> RowCheck:
     """The check that a row holds tests."""
 
     def check(row: Mapping[str, Any]) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from recipe_engine.compiled import CompiledRun
+from recipe_engine.data.cells import cell
 from recipe_engine.data.errors import RowError
 from recipe_engine.recipe.rewards import ExactMatchReward
-from recipe_engine.runtime.rewards.cells import cell, column
+from recipe_engine.runtime.rewards.cells import column
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import Columns, RowCheck, Say, Scorer
 from recipe_engine.runtime.rewards.text import Completions, extractor, text_of
 
 
-def make(settings: ExactMatchReward, run: CompiledRun, say: Say) -> Scorer:
+def make(settings: ExactMatchReward, run: RewardContext, say: Say) -> Scorer:
     """The scorer."""
     answer_in = extractor(settings.pattern)
     reference_in = extractor(settings.answer_pattern)
@@ -29,7 +30,7 @@ def make(settings: ExactMatchReward, run: CompiledRun, say: Say) -> Scorer:
     return score
 
 
-def row_check(settings: ExactMatchReward, run: CompiledRun) -> RowCheck:
+def row_check(settings: ExactMatchReward, run: RewardContext) -> RowCheck:
     """The check that a row holds a reference answer."""
     return reference_check("exact_match", settings.answer_column, settings.answer_pattern)
 

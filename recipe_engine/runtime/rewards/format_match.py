@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.thinking import fault
 from recipe_engine.recipe.rewards import FormatReward
 from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import Columns, Say, Scorer
 from recipe_engine.runtime.rewards.text import Completions, text_of
 
 
-def make(settings: FormatReward, run: CompiledRun, say: Say) -> Scorer:
+def make(settings: FormatReward, run: RewardContext, say: Say) -> Scorer:
     """The scorer.
 
     Raises:

@@ -14,12 +14,13 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from recipe_engine.compiled import CompiledRun
+from recipe_engine.data.cells import cell
 from recipe_engine.data.errors import RowError
 from recipe_engine.recipe.rewards import FunctionReward
 from recipe_engine.recipe.rewards.calling import CALLS, Parameters, call_of, parameters_in
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.rewards.cells import cell, row_at
+from recipe_engine.runtime.rewards.cells import row_at
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import PER_CALL, Columns, Failed, RowCheck, Say, Scored, Scorer
 from recipe_engine.runtime.rewards.text import Completions, text_of
 
@@ -27,7 +28,7 @@ _GROUND_TRUTHS = ("ground_truth", "reward_model.ground_truth", "answer")
 """Where verl's ``ground_truth`` is looked for, in this order."""
 
 
-def make(settings: FunctionReward, run: CompiledRun, say: Say) -> Scorer:
+def make(settings: FunctionReward, run: RewardContext, say: Say) -> Scorer:
     """The scorer.
 
     Raises:
@@ -62,7 +63,7 @@ def make(settings: FunctionReward, run: CompiledRun, say: Say) -> Scorer:
     return score
 
 
-def row_check(settings: FunctionReward, run: CompiledRun) -> RowCheck:
+def row_check(settings: FunctionReward, run: RewardContext) -> RowCheck:
     """The check that a row holds what verl's functions are given."""
     parameters = parameters_in(Path(run.recipe_folder, settings.path), settings.name)
     call = settings.call or (call_of(parameters) if parameters is not None else None)
@@ -77,7 +78,7 @@ def row_check(settings: FunctionReward, run: CompiledRun) -> RowCheck:
     return check
 
 
-def demand_columns(settings: FunctionReward, run: CompiledRun, columns: Collection[str]) -> None:
+def demand_columns(settings: FunctionReward, run: RewardContext, columns: Collection[str]) -> None:
     """Check that some row has each column that the function asks for by name. It is given None for rows without.
 
     Raises:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
-from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.errors import RowError
 from recipe_engine.recipe.rewards import HttpReward
 from recipe_engine.runtime.rewards.cells import column
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import PER_CALL, Columns, Failed, RowCheck, Say, Scorer
 from recipe_engine.runtime.rewards.service import Service, ServiceError, at_once
 from recipe_engine.runtime.rewards.text import Completions, text_of
@@ -17,7 +17,7 @@ from recipe_engine.runtime.rewards.text import Completions, text_of
 _NO_COLUMNS = PER_CALL | {"prompts", "completion_ids"}
 
 
-def make(settings: HttpReward, run: CompiledRun, say: Say) -> Scorer:
+def make(settings: HttpReward, run: RewardContext, say: Say) -> Scorer:
     """The scorer.
 
     Raises:
@@ -54,7 +54,7 @@ def make(settings: HttpReward, run: CompiledRun, say: Say) -> Scorer:
     return score
 
 
-def row_check(settings: HttpReward, run: CompiledRun) -> RowCheck:
+def row_check(settings: HttpReward, run: RewardContext) -> RowCheck:
     """The check that a row holds the columns that are to be sent."""
 
     def check(row: Mapping[str, Any]) -> None:

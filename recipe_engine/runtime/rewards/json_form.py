@@ -11,9 +11,9 @@ import referencing
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
-from recipe_engine.compiled import CompiledRun
 from recipe_engine.recipe.rewards import JsonReward
 from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import Columns, Say, Scored, Scorer
 from recipe_engine.runtime.rewards.text import Completions, last_block, text_of
 
@@ -30,7 +30,7 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def make(settings: JsonReward, run: CompiledRun, say: Say) -> Scorer:
+def make(settings: JsonReward, run: RewardContext, say: Say) -> Scorer:
     """The scorer.
 
     Raises:

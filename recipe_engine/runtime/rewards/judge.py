@@ -7,12 +7,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.errors import RowError
 from recipe_engine.data.templates import placeholders, render
 from recipe_engine.recipe.rewards import JudgeReward
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.rewards.cells import row_at
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import PER_CALL, Columns, Failed, RowCheck, Say, Scorer
 from recipe_engine.runtime.rewards.service import Service, ServiceError, at_once
 from recipe_engine.runtime.rewards.text import Completions, extractor, prompt_text, text_of
@@ -20,7 +20,7 @@ from recipe_engine.runtime.rewards.text import Completions, extractor, prompt_te
 _GIVEN = ("prompt", "completion")
 
 
-def make(settings: JudgeReward, run: CompiledRun, say: Say) -> Scorer:
+def make(settings: JudgeReward, run: RewardContext, say: Say) -> Scorer:
     """The scorer.
 
     Raises:
@@ -53,7 +53,7 @@ def make(settings: JudgeReward, run: CompiledRun, say: Say) -> Scorer:
     return score
 
 
-def row_check(settings: JudgeReward, run: CompiledRun) -> RowCheck:
+def row_check(settings: JudgeReward, run: RewardContext) -> RowCheck:
     """The check that a row holds the columns that the judge is told."""
     names = [name for name in _named(settings) if name not in _GIVEN]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from recipe_engine.compiled import CompiledRun
 from recipe_engine.recipe.rewards import LengthReward
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import Columns, Say, Scorer
 from recipe_engine.runtime.rewards.text import Completions, text_of
 
 
-def make(settings: LengthReward, run: CompiledRun, say: Say) -> Scorer:
+def make(settings: LengthReward, run: RewardContext, say: Say) -> Scorer:
     """The scorer."""
 
     def score(completions: Completions, columns: Columns) -> list[float]:

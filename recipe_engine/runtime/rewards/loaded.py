@@ -12,16 +12,16 @@ from accelerate import PartialState
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.integrations import deepspeed
 
-from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.location import locate
 from recipe_engine.recipe.rewards.models import PrmReward, RewardModelReward
 from recipe_engine.runtime import builtin_model
 from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.rewards.context import RewardContext
 
 Settings = RewardModelReward | PrmReward
 
 
-def load_scorer(settings: Settings, run: CompiledRun, auto_class: Any, **arguments: Any) -> Any:
+def load_scorer(settings: Settings, run: RewardContext, auto_class: Any, **arguments: Any) -> Any:
     """A model on the run's device, in evaluation mode, without gradients.
 
     Raises:
@@ -33,6 +33,7 @@ def load_scorer(settings: Settings, run: CompiledRun, auto_class: Any, **argumen
             model, told = auto_class.from_pretrained(
                 source,
                 revision=settings.revision,
+                trust_remote_code=False,  # unsaid, it would be asked for in a terminal
                 dtype=getattr(torch, settings.torch_dtype),
                 output_loading_info=True,
                 **arguments,
@@ -58,7 +59,7 @@ def load_its_tokenizer(settings: Settings, **arguments: Any) -> PreTrainedTokeni
     source = _source(settings)
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            source, revision=settings.revision, padding_side="right", **arguments
+            source, revision=settings.revision, padding_side="right", trust_remote_code=False, **arguments
         )
     except (OSError, ValueError, ImportError) as error:
         raise RunError(

@@ -7,11 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from recipe_engine.compiled import CompiledRun
+from recipe_engine.data.cells import cell
 from recipe_engine.data.errors import RowError
 from recipe_engine.recipe.rewards import MathReward
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.rewards.cells import cell, column
+from recipe_engine.runtime.rewards.cells import column
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.exact_match import reference_check
 from recipe_engine.runtime.rewards.scores import Columns, RowCheck, Say, Scored, Scorer
 from recipe_engine.runtime.rewards.text import Completions, extractor, text_of
@@ -20,7 +21,7 @@ from recipe_engine.runtime.rewards.workers import Workers
 _SCRIPT = Path(__file__).with_name("math_worker.py")
 
 
-def make(settings: MathReward, run: CompiledRun, say: Say) -> Scorer:
+def make(settings: MathReward, run: RewardContext, say: Say) -> Scorer:
     """The scorer.
 
     Raises:
@@ -44,7 +45,7 @@ def make(settings: MathReward, run: CompiledRun, say: Say) -> Scorer:
     return score
 
 
-def row_check(settings: MathReward, run: CompiledRun) -> RowCheck:
+def row_check(settings: MathReward, run: RewardContext) -> RowCheck:
     """The check that a row holds a reference that can be read as mathematics."""
     is_there = reference_check("math", settings.answer_column, settings.answer_pattern)
     workers = Workers(_SCRIPT, 1, settings.timeout)

@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recipe_engine.compiled import CompiledRun
+from recipe_engine.data.cells import cell
 from recipe_engine.data.errors import RowError
 from recipe_engine.recipe.rewards import MultipleChoiceReward
-from recipe_engine.runtime.rewards.cells import cell, column
+from recipe_engine.runtime.rewards.cells import column
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import Columns, RowCheck, Say, Scored, Scorer
 from recipe_engine.runtime.rewards.text import Completions, extractor, text_of
 
@@ -25,7 +26,7 @@ FORMS = (_BOXED, _STATED, _BRACKETED, _ALONE)
 """How a choice is written, the surest form first: of the first form that is there, the last mention counts."""
 
 
-def make(settings: MultipleChoiceReward, run: CompiledRun, say: Say) -> Scorer:
+def make(settings: MultipleChoiceReward, run: RewardContext, say: Say) -> Scorer:
     """The scorer."""
     find = finder(settings)
 
@@ -44,7 +45,7 @@ def make(settings: MultipleChoiceReward, run: CompiledRun, say: Say) -> Scorer:
     return score
 
 
-def row_check(settings: MultipleChoiceReward, run: CompiledRun) -> RowCheck:
+def row_check(settings: MultipleChoiceReward, run: RewardContext) -> RowCheck:
     """The check that a row names a right choice."""
 
     def check(row: Mapping[str, Any]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from recipe_engine.compiled import CompiledRun
 from recipe_engine.recipe.rewards import OverlongReward
 from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import Columns, Say, Scorer
 from recipe_engine.runtime.rewards.text import Completions
 
@@ -12,7 +12,7 @@ BUFFER_SHARE = 5
 """The paper's buffer is a fifth of the longest response: 4096 of 20480 tokens."""
 
 
-def make(settings: OverlongReward, run: CompiledRun, say: Say) -> Scorer:
+def make(settings: OverlongReward, run: RewardContext, say: Say) -> Scorer:
     """The scorer.
 
     Raises:

@@ -9,19 +9,19 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedTokenizerBase
 
-from recipe_engine.compiled import CompiledRun
 from recipe_engine.data.cells import Prompt
 from recipe_engine.data.errors import RowError
 from recipe_engine.data.steps import StepTokens, solution_of
 from recipe_engine.recipe.rewards import PrmReward
 from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.loaded import load_its_tokenizer, load_scorer, padded
 from recipe_engine.runtime.rewards.scores import Columns, Say, Scored, Scorer
 from recipe_engine.runtime.rewards.text import Completions, prompt_text, text_of
 from recipe_engine.runtime.tokenize_steps import StepIds, solution_ids, step_ids
 
 
-def make(settings: PrmReward, run: CompiledRun, say: Say) -> Scorer:
+def make(settings: PrmReward, run: RewardContext, say: Say) -> Scorer:
     """The scorer.
 
     Raises:

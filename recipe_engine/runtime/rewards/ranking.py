@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Any
 
-from recipe_engine.compiled import CompiledRun
+from recipe_engine.data.cells import cell
 from recipe_engine.data.errors import RowError
 from recipe_engine.recipe.rewards import RankingReward
-from recipe_engine.runtime.rewards.cells import cell, column
+from recipe_engine.runtime.rewards.cells import column
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import Columns, RowCheck, Say, Scored, Scorer
 from recipe_engine.runtime.rewards.text import Completions, text_of
 
@@ -29,7 +30,7 @@ class Judged:
     tiers: list[list[str]]
 
 
-def make(settings: RankingReward, run: CompiledRun, say: Say) -> Scorer:
+def make(settings: RankingReward, run: RewardContext, say: Say) -> Scorer:
     """The scorer."""
 
     def score(completions: Completions, columns: Columns) -> list[Scored]:
@@ -42,7 +43,7 @@ def make(settings: RankingReward, run: CompiledRun, say: Say) -> Scorer:
     return score
 
 
-def row_check(settings: RankingReward, run: CompiledRun) -> RowCheck:
+def row_check(settings: RankingReward, run: RewardContext) -> RowCheck:
     """The check that a row holds the true scores of two candidates or more."""
 
     def check(row: Mapping[str, Any]) -> None:

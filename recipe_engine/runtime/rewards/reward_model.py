@@ -9,16 +9,16 @@ import torch
 from jinja2.exceptions import TemplateError
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
-from recipe_engine.compiled import CompiledRun
 from recipe_engine.recipe.rewards import RewardModelReward
 from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.loaded import load_its_tokenizer, load_scorer, padded
 from recipe_engine.runtime.rewards.scores import Columns, Say, Scorer
 from recipe_engine.runtime.rewards.text import Completions, text_of
 from recipe_engine.runtime.scoring import last_attended_scores
 
 
-def make(settings: RewardModelReward, run: CompiledRun, say: Say) -> Scorer:
+def make(settings: RewardModelReward, run: RewardContext, say: Say) -> Scorer:
     """The scorer.
 
     Raises:

@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recipe_engine.compiled import CompiledRun
+from recipe_engine.data.cells import cell
 from recipe_engine.data.errors import RowError
 from recipe_engine.recipe.rewards import ToolCallReward
-from recipe_engine.runtime.rewards.cells import cell, column
+from recipe_engine.runtime.rewards.cells import column
+from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.json_form import strict_json
 from recipe_engine.runtime.rewards.scores import Columns, RowCheck, Say, Scored, Scorer
 from recipe_engine.runtime.rewards.text import Completions, text_of
@@ -17,7 +18,7 @@ from recipe_engine.runtime.rewards.text import Completions, text_of
 Call = tuple[str, dict[str, Any]]
 
 
-def make(settings: ToolCallReward, run: CompiledRun, say: Say) -> Scorer:
+def make(settings: ToolCallReward, run: RewardContext, say: Say) -> Scorer:
     """The scorer."""
 
     def cells(columns: Columns, name: str | None, count: int) -> Sequence[Any]:
@@ -32,7 +33,7 @@ def make(settings: ToolCallReward, run: CompiledRun, say: Say) -> Scorer:
     return score
 
 
-def row_check(settings: ToolCallReward, run: CompiledRun) -> RowCheck:
+def row_check(settings: ToolCallReward, run: RewardContext) -> RowCheck:
     """The check that a row holds the tools and the right calls, where the settings name their columns."""
 
     def check(row: Mapping[str, Any]) -> None:

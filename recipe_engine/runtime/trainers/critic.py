@@ -84,7 +84,7 @@ def _demand_tokenizer(source: str, tokenizer: Any) -> None:
     """The critic is given the policy's token ids, so they must mean the same to it."""
     if os.path.isdir(source) and not os.path.isfile(os.path.join(source, "tokenizer_config.json")):
         raise ValueError(f"training.critic_init: {source} holds no tokenizer, so that its tokens cannot be compared")
-    theirs = AutoTokenizer.from_pretrained(source).get_vocab()
+    theirs = AutoTokenizer.from_pretrained(source, trust_remote_code=False).get_vocab()
     ours = tokenizer.get_vocab()
     if theirs != ours:
         raise ValueError(

@@ -14,7 +14,7 @@ from trl import GRPOConfig
 
 from recipe_engine.algorithms.minillm import MinillmSettings
 from recipe_engine.runtime.errors import RunError
-from recipe_engine.runtime.teacher import Teacher, mean_over_tokens
+from recipe_engine.runtime.teacher import mean_over_tokens
 from recipe_engine.runtime.trainers.sampled_distillation import Batch, SampledDistillation, read_of
 from recipe_engine.runtime.trainers.token_losses import (
     POLICY_GRADIENT_MEASURES,
@@ -47,8 +47,9 @@ class MiniLLMTrainer(SampledDistillation):
         with ExitStack() as stack:
             if self.alpha:
                 stack.enter_context(self.teacher.present())
+                teacher = stack.enter_context(self.teacher.whole(self.accelerator))
                 student = self.accelerator.unwrap_model(self.model_wrapped)
-                stack.enter_context(processed(student, lambda mask: TeacherMix(self.teacher, self.alpha, mask)))
+                stack.enter_context(processed(student, lambda mask: TeacherMix(teacher, self.alpha, mask)))
             return super()._generate_single_turn(*arguments, **keywords)
 
     def _completed(self, batch: Batch) -> Batch:
@@ -127,7 +128,7 @@ def returns_of(rewards: Tensor, mask: Tensor, *, later: bool, normalized: bool) 
 class TeacherMix(LogitsProcessor):
     """Makes of the student's next-token distribution the mixture with the teacher's."""
 
-    def __init__(self, teacher: Teacher, alpha: float, mask: Tensor) -> None:
+    def __init__(self, teacher: Any, alpha: float, mask: Tensor) -> None:
         self.teacher, self.alpha, self.mask = teacher, alpha, mask
         self.cache: Any = None
 
@@ -137,7 +138,7 @@ class TeacherMix(LogitsProcessor):
         further = input_ids.shape[1] - self.mask.shape[1]
         mask = torch.cat([self.mask, self.mask.new_ones(len(self.mask), further)], dim=1)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -new.shape[1] :]
-        told = self.teacher.model(
+        told = self.teacher(
             input_ids=new,
             attention_mask=mask,
             position_ids=positions,

@@ -39,7 +39,7 @@ def load_reference(settings: DpoSettings, args: Any, tokenizer: Any, quantizatio
 
 
 def _demand_same_tokens(name: str, revision: str | None, tokenizer: Any) -> None:
-    theirs = AutoTokenizer.from_pretrained(name, revision=revision or "main").get_vocab()
+    theirs = AutoTokenizer.from_pretrained(name, revision=revision or "main", trust_remote_code=False).get_vocab()
     ours = tokenizer.get_vocab()
     other = next((token for token, number in ours.items() if theirs.get(token, number) != number), None)
     if other is not None:

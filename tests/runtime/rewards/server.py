@@ -12,6 +12,8 @@ from typing import Any
 
 Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]
 """Status, body (text as it is, anything else as JSON), and headers."""
+DROPPED: Answer = (0, "")
+"""No answer: the connection is closed."""
 
 
 @dataclass
@@ -47,6 +49,9 @@ def serving(answer: Callable[[Any], Answer]) -> Iterator[Requests]:
             data = (said if isinstance(said, str) else json.dumps(said)).encode()
             with seen.lock:
                 seen.at_once -= 1
+            if status == 0:
+                self.close_connection = True
+                return
             try:
                 self.send_response(status)
                 for name, value in (headers[0] if headers else {}).items():

@@ -16,13 +16,13 @@ from fsspec.implementations.local import LocalFileSystem
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from recipe_engine.compiled import CompiledRun
+from recipe_engine.data import remote
 from recipe_engine.data.errors import DataError
+from recipe_engine.data.sources import raw_rows
 from recipe_engine.recipe.data import DatasetEntry
-from recipe_engine.runtime import remote
 from recipe_engine.runtime.callbacks.upload import CheckpointUpload, upload_model
 from recipe_engine.runtime.model import model_path
 from recipe_engine.runtime.sealing import Sealing
-from recipe_engine.runtime.sources import raw_rows
 from tests.runtime.support import compiled, write_rows
 
 

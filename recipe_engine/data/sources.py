@@ -10,8 +10,8 @@ from recipe_engine.data.check import local_rows
 from recipe_engine.data.errors import DataError
 from recipe_engine.data.files import read_rows
 from recipe_engine.data.location import locate
+from recipe_engine.data.remote import fetch
 from recipe_engine.recipe.data import DatasetEntry
-from recipe_engine.runtime.remote import fetch
 
 
 def raw_rows(entry: DatasetEntry, cache: Path) -> Iterator[dict[str, Any]]:

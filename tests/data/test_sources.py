@@ -7,8 +7,8 @@ import datasets
 import pytest
 
 from recipe_engine.data.errors import DataError
+from recipe_engine.data.sources import raw_rows
 from recipe_engine.recipe.data import DatasetEntry
-from recipe_engine.runtime.sources import raw_rows
 from tests.runtime.support import write_rows
 
 

@@ -1,0 +1,1 @@
+"""The kinds of stages that need no torch, one file a kind: what the process of a stage does."""

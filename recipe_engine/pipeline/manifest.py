@@ -1,0 +1,212 @@
+"""What a stage was made of and has made: written last, so that a stage with a manifest is complete."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from recipe_engine.compiled_stage import ROWS, StageResult
+from recipe_engine.data.shards import write_whole
+from recipe_engine.launch.inputs import digest
+from recipe_engine.pipeline.folders import BEGUN, MANIFEST
+from recipe_engine.recipe.base import Block
+
+FORMAT = 1
+SUMMARY = "summary.json"
+
+_OF_A_MODEL = (".safetensors", ".json", ".jinja", ".model", ".txt", ".bin")
+_NOT_OF_A_MODEL = frozenset({"training_args.bin"})
+_BLOCK = 1 << 20
+
+
+class Basis(Block):
+    """What a stage is made of. Two with the same basis make the same."""
+
+    settings: dict[str, Any]
+    """Its settings by their dotted names, with ``$names`` as they were written."""
+    inputs: dict[str, str]
+    """What it reads, each with what tells its content."""
+
+    @property
+    def hash(self) -> str:
+        """One word for all of it."""
+        text = json.dumps([self.settings, self.inputs], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Stamp(Block):
+    """A file as it was when its content was read: one that has not been touched need not be read again."""
+
+    size: int
+    time: int
+    """Of the last change, in nanoseconds."""
+    digest: str
+
+
+class Output(Block):
+    """A file that a stage has made."""
+
+    size: int
+    digest: str
+
+
+class Manifest(Block):
+    """A complete stage."""
+
+    format: int = FORMAT
+    engine: str
+    versions: dict[str, str]
+    key: str
+    """Which stage, in a loop of which iteration."""
+    kind: str
+    hash: str
+    """Of the basis."""
+    basis: Basis
+    files: dict[str, Stamp]
+    """Files from outside of the pipeline that it read."""
+    outputs: dict[str, Output]
+    """Files that it has made, by their place in its folder."""
+    made: dict[str, str]
+    """What others read of it: ``rows/train`` and so on, ``model``, ``summary``; each with what tells its content."""
+    result: StageResult
+    seed: int
+    started: float
+    ended: float
+    """Seconds since 1970."""
+    model_removed: bool = False
+    """Whether its model was removed since, as ``keep_models`` says."""
+
+
+def read_manifest(folder: str) -> Manifest | None:
+    """The manifest of a stage's folder; none where there is none, or one that is damaged or of another version."""
+    try:
+        text = Path(folder, MANIFEST).read_text(encoding="utf-8")
+        return Manifest.model_validate_json(text)
+    except (OSError, ValueError):
+        return None
+
+
+def read_begun(folder: str) -> Basis | None:
+    """What a stage was begun with; none where it was not."""
+    try:
+        return Basis.model_validate_json(Path(folder, BEGUN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def write_json(file: Path, block: Block) -> None:
+    """Write a block so that a reader sees all of it or none."""
+    write_whole(file, block.model_dump_json(indent=1) + "\n")
+
+
+def outputs_of(folder: Path, model: Path | None) -> tuple[dict[str, Output], dict[str, str]]:
+    """The files that a stage has made, and one digest for each thing that others read of it."""
+    outputs: dict[str, Output] = {}
+    made: dict[str, str] = {}
+    rows = folder / ROWS
+    for split in sorted(path for path in rows.iterdir() if path.is_dir()) if rows.is_dir() else ():
+        whole = hashlib.sha256()
+        for file in sorted(path for path in split.iterdir() if path.is_file() and not path.name.startswith(".")):
+            one = _digest_whole(file, whole)
+            outputs[str(file.relative_to(folder))] = Output(size=file.stat().st_size, digest=one)
+        made[f"{ROWS}/{split.name}"] = whole.hexdigest()
+    summary = folder / SUMMARY
+    if summary.is_file():
+        outputs[SUMMARY] = Output(size=summary.stat().st_size, digest=digest(summary))
+        made["summary"] = outputs[SUMMARY].digest
+    if model is not None:
+        found = {file.name: digest(file) for file in files_of_model(model)}
+        for name, one in found.items():
+            file = model / name
+            outputs[str(file.relative_to(folder))] = Output(size=file.stat().st_size, digest=one)
+        made["model"] = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+    return outputs, made
+
+
+def files_of_model(model: Path) -> list[Path]:
+    """The files by which a saved model is known: weights, configuration, tokenizer."""
+    return sorted(
+        path
+        for path in model.iterdir()
+        if path.is_file() and path.name.endswith(_OF_A_MODEL) and path.name not in _NOT_OF_A_MODEL
+    )
+
+
+def wrong_outputs(folder: str, manifest: Manifest) -> tuple[list[str], list[str]]:
+    """The files of a complete stage that are not there, and those that have another size than they had."""
+    sizes = {name: _size(Path(folder, name)) for name in manifest.outputs}
+    missing = [name for name, size in sizes.items() if size is None]
+    return missing, [name for name, size in sizes.items() if size not in {None, manifest.outputs[name].size}]
+
+
+def stamped(file: Path, known: Mapping[str, Stamp]) -> Stamp:
+    """A file's stamp; its content is only read where the file was touched since ``known``."""
+    status = file.stat()
+    before = known.get(str(file))
+    if before is not None and (before.size, before.time) == (status.st_size, status.st_mtime_ns):
+        return before
+    return Stamp(size=status.st_size, time=status.st_mtime_ns, digest=digest(file))
+
+
+def files_below(path: Path) -> Iterator[Path]:
+    """A file itself; of a folder every file at any depth that is not hidden."""
+    if path.is_file():
+        yield path
+    elif path.is_dir():
+        for parent, folders, names in os.walk(path):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
+
+
+def flat(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a tree by its dotted name. Empty lists and mappings are values too."""
+    if isinstance(tree, dict) and tree:
+        for key, value in tree.items():
+            yield from flat(value, f"{name}.{key}" if name else str(key))
+    elif isinstance(tree, list) and tree:
+        for index, value in enumerate(tree):
+            yield from flat(value, f"{name}[{index}]")
+    else:
+        yield name, tree
+
+
+def changes(before: Basis, now: Basis) -> list[str]:
+    """What differs between two bases, each as one line."""
+    found = []
+    for name in dict.fromkeys([*before.settings, *now.settings]):
+        old, new = before.settings.get(name), now.settings.get(name)
+        if old != new:
+            found.append(f"{name}: {_shown(old)} -> {_shown(new)}")
+    for name in dict.fromkeys([*before.inputs, *now.inputs]):
+        if name not in now.inputs:
+            found.append(f"{name} is not read any more")
+        elif name not in before.inputs:
+            found.append(f"{name} is read")
+        elif before.inputs[name] != now.inputs[name]:
+            found.append(f"{name} holds something else")
+    return found
+
+
+def _digest_whole(file: Path, also: Any) -> str:
+    own = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            own.update(block)
+            also.update(block)
+    return own.hexdigest()
+
+
+def _size(file: Path) -> int | None:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return None
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."

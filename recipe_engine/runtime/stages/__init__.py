@@ -1,0 +1,2 @@
+"""The processes of stages that run models: generate, score, evaluate. Started as
+``python -m recipe_engine.runtime stage FOLDER``."""

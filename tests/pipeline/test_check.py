@@ -1,0 +1,174 @@
+"""What checking a pipeline finds, and where: in its own file, in a recipe's, on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recipe_engine.diagnostics import Diagnostic
+from recipe_engine.pipeline.check import CheckedPipeline, check_pipeline
+from tests.cli.support import recipe
+
+TRAIN = """\
+stages:
+  - {{id: sample, kind: generate, model: builtin/tiny-chat, rows: builtin/questions}}
+  - id: sft
+    kind: train
+    recipe: {recipe}
+    model: builtin/tiny-chat
+    rows: $sample
+"""
+RECIPE = """\
+model: {base_model_name: some/model}
+data: {datasets: [{name: some/rows}]}
+training:
+  algorithm: sft
+  output_dir: models/alone
+"""
+
+
+@pytest.fixture(autouse=True)
+def _in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def check(text: str, *overrides: str, gpus: int | None = None) -> CheckedPipeline:
+    Path("pipeline.yaml").write_text(text, encoding="utf-8")
+    return check_pipeline("pipeline.yaml", overrides, gpus)
+
+
+def only(checked: CheckedPipeline) -> Diagnostic:
+    (found,) = checked.diagnostics
+    return found
+
+
+def pointed_at(checked: CheckedPipeline, found: Diagnostic) -> str:
+    line = checked.texts[found.span.file].split("\n")[found.span.line - 1]
+    return line[found.span.column - 1 : found.span.end_column - 1]
+
+
+def test_a_finding_in_a_recipes_file_points_into_that_file() -> None:
+    Path("sft.yaml").write_text(RECIPE + "  learning_rte: 1e-5\n", encoding="utf-8")
+    checked = check(TRAIN.format(recipe="sft.yaml"))
+    found = only(checked)
+    assert (found.code, found.span.file, pointed_at(checked, found)) == ("R201", "sft.yaml", "learning_rte")
+
+
+def test_a_finding_in_a_recipe_of_the_stage_points_into_the_pipeline_and_can_be_mended() -> None:
+    checked = check(TRAIN.format(recipe="{training: {algorithm: sft, learning_rte: 1e-5}}"))
+    found = only(checked)
+    assert (found.code, found.span.file, pointed_at(checked, found)) == ("R201", "pipeline.yaml", "learning_rte")
+    mended = recipe("fix", "pipeline.yaml")
+    assert mended.exit_code == 0, mended.output
+    assert "learning_rate: 1e-5" in Path("pipeline.yaml").read_text(encoding="utf-8")
+
+
+def test_a_rule_sees_what_the_stage_lays_over_the_recipe() -> None:
+    Path("sft.yaml").write_text(RECIPE, encoding="utf-8")
+    checked = check(TRAIN.format(recipe="sft.yaml") + "    overrides: {training.learning_rate: 0.5}\n")
+    found = only(checked)
+    assert (found.code, found.severity, pointed_at(checked, found)) == ("L321", "warning", "0.5")
+    assert checked.graph is not None
+
+
+def test_an_override_of_a_recipe_that_takes_no_such_value_is_found_at_the_override() -> None:
+    Path("sft.yaml").write_text(RECIPE, encoding="utf-8")
+    checked = check(TRAIN.format(recipe="sft.yaml") + "    overrides: {training.max_steps: many}\n")
+    assert (only(checked).code, pointed_at(checked, only(checked))) == ("R203", "many")
+
+
+def test_an_override_on_the_command_line_is_checked_like_the_file() -> None:
+    checked = check(TRAIN.format(recipe="{training: {algorithm: sft}}"), "stages[0].sampling.n=many")
+    assert (only(checked).code, only(checked).span.file) == ("R203", "<command line>")
+    deeper = check(TRAIN.format(recipe="{training: {algorithm: sft}}"), "stages[1].recipe.training.max_steps=many")
+    assert (only(deeper).code, only(deeper).span.file) == ("R203", "<command line>")
+
+
+def test_every_mistake_is_found_at_once() -> None:
+    text = """\
+seeed: 1
+stages:
+  - {id: a, kind: generate, model: builtin/tiny-chat, rows: builtin/questions, sampling: {m: 2}, engine: {batch: 1}}
+  - {id: b, kind: score, rows: $a, rewards: [{type: exact_matsch}, {type: length, weight: much}]}
+  - {id: c, kind: prepare, rows: builtin/text, steps: [{do: dedupe}, {do: sample, first: none}]}
+  - {id: d, kind: prepair, rows: builtin/text}
+"""
+    checked = check(text)
+    words = [(found.code, pointed_at(checked, found)) for found in checked.diagnostics]
+    assert words == [
+        ("R201", "seeed"),
+        ("R201", "m"),
+        ("R201", "batch"),
+        ("R204", "exact_matsch"),
+        ("R203", "much"),
+        ("R204", "dedupe"),
+        ("R203", "none"),
+        ("R204", "prepair"),
+    ]
+    assert [found.hint for found in checked.diagnostics][3] == "did you mean `exact_match`?"
+
+
+def test_a_secret_is_masked_wherever_it_stands() -> None:
+    token = "hf_" + "a" * 34
+    checked = check(f"stages: [{{id: a, kind: prepare, rows: {token}}}]\n")
+    assert {found.code for found in checked.diagnostics} == {"R211"}
+    assert token not in str(checked.diagnostics)
+
+
+def test_a_name_of_a_loop_is_not_seen_outside_but_what_it_carries_is() -> None:
+    text = """\
+stages:
+  - id: again
+    kind: loop
+    iterations: 2
+    carry: {policy: {start: builtin/tiny-chat, from_stage: sft}}
+    stages:
+      - {id: sample, kind: generate, model: $policy, rows: builtin/questions}
+      - {id: sft, kind: train, recipe: {training: {algorithm: sft}}, model: $policy, rows: $sample}
+  - {id: last, kind: generate, model: $policy, rows: NAME}
+"""
+    assert check(text.replace("NAME", "builtin/questions")).diagnostics == ()
+    found = only(check(text.replace("NAME", "$sample")))
+    assert found.code == "P101"
+    assert found.hint is not None
+    assert "outside there is only what the loop carries" in found.hint
+
+
+def test_a_comment_allows_a_warning_and_one_that_allows_nothing_is_found() -> None:
+    recipe_text = "{training: {algorithm: sft, learning_rate: 0.5}}  # lint: allow L321"
+    assert check(TRAIN.format(recipe=recipe_text)).diagnostics == ()
+    unused = check(TRAIN.format(recipe="{training: {algorithm: sft}}  # lint: allow L321"))
+    assert only(unused).code == "R212"
+
+
+def test_lint_finds_pipelines_in_folders_beside_recipes_and_leaves_other_programs_stages_alone() -> None:
+    Path("recipes").mkdir()
+    Path("recipes/pipeline.yaml").write_text("stages: [{id: a, kind: prepare, rows: $b}]\n", encoding="utf-8")
+    Path("recipes/ci.yaml").write_text("stages: [build, test]\n", encoding="utf-8")
+    found = recipe("lint", "recipes")
+    assert found.exit_code == 1
+    assert "P101" in found.output
+    assert "1 file skipped as no recipes (recipes/ci.yaml)" in found.output
+
+
+def test_a_pipeline_is_not_trained_and_a_recipe_not_run() -> None:
+    Path("sft.yaml").write_text(RECIPE, encoding="utf-8")
+    check(TRAIN.format(recipe="sft.yaml"))
+    assert "P206" in recipe("train", "--config", "pipeline.yaml", "--num-gpus", "0").output
+    assert "P206" in recipe("run", "sft.yaml", "--num-gpus", "0").output
+
+
+def test_inputs_and_permissions_are_looked_at_before_the_first_stage_runs() -> None:
+    check("stages: [{id: a, kind: prepare, rows: ./missing.jsonl}]\n")
+    missing = recipe("run", "pipeline.yaml", "--num-gpus", "0")
+    assert (missing.exit_code, "there is no missing.jsonl" in missing.output) == (1, True)
+    rewards = "rewards: [{type: function, path: mine.py, name: score}]"
+    Path("mine.py").write_text("def score(prompts, completions): return [0.0]\n", encoding="utf-8")
+    check(
+        "stages: [{id: a, kind: generate, model: builtin/tiny-chat, rows: builtin/questions},"
+        f" {{id: b, kind: score, rows: $a, {rewards}}}]\n"
+    )
+    refused = recipe("run", "pipeline.yaml", "--num-gpus", "0")
+    assert (refused.exit_code, "error[T507]: b would run Python code of yours: mine.py" in refused.output) == (1, True)
+    assert not Path("models").exists()
