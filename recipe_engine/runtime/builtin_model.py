@@ -88,10 +88,11 @@ def ensure(name: str = NAME) -> Path:
         OSError: the cache folder cannot be written.
     """
     if name == NAME:
-        return _made(f"tiny-chat-{_fingerprint(_corpus())}", partial(_build, corpus=_corpus()))
+        corpus = _corpus()
+        return _made(f"tiny-chat-{_fingerprint(corpus)}", lambda folder: _build(folder, corpus))
     if name == RANKER:
         corpus = [*_corpus(), *_corpus_of_rankings()]
-        return _made(f"tiny-ranker-{_fingerprint(corpus)}", partial(_build, corpus=corpus))
+        return _made(f"tiny-ranker-{_fingerprint(corpus)}", lambda folder: _build(folder, corpus))
     if name == REWARD:
         trained = hashlib.sha256(json.dumps(builtin_reward.recipe_of_the_judge()).encode()).hexdigest()[:12]
         build = partial(builtin_reward.build, tiny_chat=ensure(NAME))

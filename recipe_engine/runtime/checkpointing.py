@@ -111,8 +111,8 @@ def _takes_checkpoints(callback: Any) -> bool:
     return not isinstance(callback, TrackioCallback)
 
 
-def _not_saved(full: RunError, checkpoint: Path) -> RunError:
-    return RunError(f"{full.message}: the checkpoint of step {step_of(checkpoint)} was not saved", full.hint)
+def _not_saved(full: RunError, place: Path) -> RunError:
+    return RunError(f"{full.message}: the checkpoint of step {step_of(place)} was not saved", full.hint)
 
 
 def save_tied_once(trainer: Any) -> None:

@@ -148,7 +148,8 @@ class Teacher:
                 self.model.reshard()
             return
         with unwrap_model_for_generation(self.model, accelerator) as gathered:
-            yield gathered
+            # Its forward without its hooks: of DeepSpeed's, TRL leaves one, which waits for the other processes.
+            yield gathered.forward
 
     def _copied(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device)

@@ -96,7 +96,9 @@ def run_to_end(folder: Path) -> None:
 def made(folder: Path) -> dict[str, bytes]:
     """Every row and every weight that the pipeline has made."""
     files = [*(folder / "out").glob("**/rows/**/part-*"), *(folder / "out").glob("**/merged/*.safetensors")]
-    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(files)}
+    # Rows name the folder of the model that made them.
+    here = str(folder).encode()
+    return {str(file.relative_to(folder)): file.read_bytes().replace(here, b"") for file in sorted(files)}
 
 
 def left_behind(folder: Path) -> list[str]:

@@ -261,7 +261,7 @@ def test_a_pipeline_that_is_going_on_is_not_run_a_second_time(done: Path) -> Non
     second = run(done)
     held.release()
     assert second.returncode == 1
-    assert f"output_dir: out is in use by a run that is going on (process {os.getpid()})" in second.stderr
+    assert f"output_dir: out is in use by a run that is going on (process {os.getpid()}" in second.stderr
 
 
 def test_a_signal_ends_the_running_stage_and_leaves_no_process(folder: Path) -> None:
