@@ -44,11 +44,35 @@ def rename_into_place(checkpoint: Path, place: Path) -> None:
 
 def is_whole(checkpoint: Path) -> bool:
     """Whether the marker is there, and every file that it names, with its size."""
+    return damage_of(checkpoint) is None
+
+
+def damage_of(checkpoint: Path) -> str | None:
+    """What is wrong with a checkpoint's files, as a sentence goes on after its name; none where it is whole."""
     try:
         sizes: dict[str, int] = json.loads((checkpoint / MARKER).read_text(encoding="utf-8"))
-        return all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
+        written = list(sizes.items())
+    except FileNotFoundError:
+        return f"it has no {MARKER}, which is written last"
     except (OSError, ValueError, AttributeError):
-        return False
+        return f"its {MARKER} cannot be read"
+    for name, size in written:
+        try:
+            found = (checkpoint / name).stat().st_size
+        except OSError as error:
+            why = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+            return f"{name} {why}, {size} bytes were written"
+        if found != size:
+            return f"{name} has {found} bytes, {size} were written"
+    return None
+
+
+def left_out(output: Path, taken: Path | None) -> list[str]:
+    """Of each checkpoint that is later than the one ``taken``, in a sentence, why it is not the one to go on from."""
+    after = -1 if taken is None else step_of(taken)
+    later = sorted((path for path in output.glob("checkpoint-*") if step_of(path) > after), key=step_of)
+    why = ((path, damage_of(path) or ("" if can_be_resumed(path) else "it holds the model alone")) for path in later)
+    return [f"{path.name} is left out: {reason}" for path, reason in why if reason]
 
 
 def whole_checkpoints(output: Path) -> list[Path]:

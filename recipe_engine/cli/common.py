@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -60,11 +61,13 @@ def check_or_exit(file: Path, overrides: list[str], gpus: int | None) -> Checked
     return CheckedRecipe(checked.recipe, checked.document)
 
 
-def fail(code: str, message: str, hint: str | None = None) -> NoReturn:
-    """Print an error as lint would, and exit with 1."""
+def fail(code: str, message: str, hint: str | None = None, lines: Iterable[str] = ()) -> NoReturn:
+    """Print an error as lint would, and exit with 1. ``lines`` are what the message goes on to list, one a line."""
     from recipe_engine.diagnostics.visible import visible
 
     write(f"error[{code}]: {visible(message)}", err=True)
+    for line in lines:
+        write(f"    {visible(line)}", err=True)
     if hint:
         write(f"  = help: {visible(hint)}", err=True)
     raise typer.Exit(EXIT_FINDINGS)

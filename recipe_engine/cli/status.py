@@ -32,6 +32,7 @@ def status(
 
     Pipelines follow: state, stages complete, the stage that each is at, and the rows of the last one.
     """
+    from recipe_engine.checkpoints import left_out
     from recipe_engine.diagnostics.visible import visible
     from recipe_engine.launch.runs import runs_under
     from recipe_engine.pipeline.status import pipelines_under
@@ -48,6 +49,9 @@ def status(
     else:
         if found:
             _table([_COLUMNS, *(_row(one) for one in found)])
+            for one in found:
+                for line in left_out(one.folder, one.checkpoint) if one.state not in {"running", "done"} else ():
+                    write(visible(f"{one.folder.name}: {line}"))
         if found and pipelines:
             write("")
         if pipelines:

@@ -85,7 +85,7 @@ def submit(
             found = ray_request(run, config, every, cpus, address)
         _show_or_submit(run, found, checked.recipe.training.overwrite_output_dir, dry_run=dry_run)
     except LaunchError as error:
-        fail(error.code, error.message, error.hint)
+        fail(error.code, error.message, error.hint, error.lines)
 
 
 def _show_or_submit(run: CompiledRun, request: Request, overwrite: bool, *, dry_run: bool) -> None:

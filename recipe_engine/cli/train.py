@@ -129,7 +129,9 @@ def _prepare(
         if resumed is not None:
             write("\n".join(map(visible, _resuming(resumed))))
         return run, compiled, log_path(run), lock
-    except (LaunchError, DataError) as error:
+    except LaunchError as error:
+        fail(error.code, error.message, error.hint, error.lines)
+    except DataError as error:
         fail(error.code, error.message, error.hint)
     except OSError as error:
         fail("T503", f"{error.filename or run.output_dir}: {error.strerror}", "choose another training.output_dir")
@@ -147,6 +149,7 @@ def _resuming(resumed: Resumption) -> Iterator[str]:
 
 
 def _train_in_background(run: CompiledRun, compiled: Path, log: Path, lock: Lock | None, place: Place | None) -> None:
+    from recipe_engine.checkpoints import left_out
     from recipe_engine.diagnostics.visible import visible, visible_lines
     from recipe_engine.launch.background import FIRST_SECONDS, start_in_background, watch_start
     from recipe_engine.launch.detached import pid_file_of
@@ -156,6 +159,9 @@ def _train_in_background(run: CompiledRun, compiled: Path, log: Path, lock: Lock
         compiled.write_text(run.model_dump_json(), encoding="utf-8")
     process = start_in_background(compiled, log, lock, place)
     write(visible(f"{run.run_name}: running in the background as process {process.pid}"))
+    if run.resume == "auto" and run.checkpoint:
+        for line in left_out(Path(run.output_dir), Path(run.checkpoint)):
+            write(f"  {visible(line)}")
     write(f"  log      {shorten(log)}")
     write(f"  PID file {shorten(pid_file_of(log))}")
     write(f"  follow   {shlex.join(['tail', '-f', shorten(log)])}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recipe_engine.checkpoints import MARKER, can_be_resumed, is_whole, whole_checkpoints
+from recipe_engine.checkpoints import MARKER, can_be_resumed, damage_of, whole_checkpoints
 from recipe_engine.compiled import FINISHED, CompiledRun
 from recipe_engine.launch import inputs
 from recipe_engine.launch.command import COMPILED
@@ -70,20 +70,19 @@ def resumption(run: CompiledRun) -> Resumption | None:
         where = f"training.output_dir: {shorten(run.output_dir)} holds an unfinished run"
         raise LaunchError(
             "T512",
-            (where if run.resume == "auto" else f"training.resume: {shorten(checkpoint)} is")
-            + " of another recipe:"
-            + "".join(f"\n    {change}" for change in refused),
+            (where if run.resume == "auto" else f"training.resume: {shorten(checkpoint)} is") + " of another recipe:",
             "choose another output_dir; or allow it with training.resume_changes: "
             f"[{', '.join(change.name for change in refused)}]; or begin anew with training.resume=never and "
             "training.overwrite_output_dir=true",
+            [str(change) for change in refused],
         )
     fixed = [change for change in changes if change.verdict == "fixed"]
     if fixed:
         raise LaunchError(
             "T512",
-            f"{shorten(checkpoint)} brings along the settings of its optimizer, and the recipe has others:"
-            + "".join(f"\n    {change}" for change in fixed),
+            f"{shorten(checkpoint)} brings along the settings of its optimizer, and the recipe has others:",
             "write them as they were; or begin a run from its weights: model.base_model_name, and another output_dir",
+            [str(change) for change in fixed],
         )
     return Resumption(now, changes)
 
@@ -112,22 +111,37 @@ def _demand_same_files(before: CompiledRun, run: CompiledRun, checkpoint: Path) 
     ``single`` and ``ddp`` write the same. DeepSpeed writes a file for each process, which that many must read.
     """
     kinds = {"single": "plain", "ddp": "plain"}
-    if kinds.get(before.strategy, before.strategy) == kinds.get(run.strategy, run.strategy):
-        if run.strategy.startswith("zero") and before.processes != run.processes:
-            raise LaunchError(
-                "T512",
-                f"{shorten(checkpoint)} was saved by {before.processes} processes under {run.strategy}, which keeps a "
-                f"file for each, and {run.processes} are to go on",
-                f"go on with {before.processes}; or begin a run from its weights: model.base_model_name, and another "
-                "output_dir",
-            )
+    same = kinds.get(before.strategy, before.strategy) == kinds.get(run.strategy, run.strategy)
+    others = before.processes != run.processes
+    if same and not (others and run.strategy.startswith("zero")):
         return
-    raise LaunchError(
-        "T512",
-        f"{shorten(checkpoint)} was saved under the strategy {before.strategy}, whose files {run.strategy} cannot read",
-        f"go on with launch.strategy={before.strategy}; or begin a run from its weights: model.base_model_name, and "
-        "another output_dir",
+    what, go_on = shorten(checkpoint), f"go on with launch.strategy={before.strategy}"
+    if same:
+        message = f"{what} was saved by {_processes(before)} under {run.strategy}, which keeps a file for each, and "
+        message, go_on = message + f"{_processes(run)} would go on", _as_many_as(before)
+    elif others and before.launch.strategy == run.launch.strategy:
+        # The recipe asks for the same, which comes to another strategy with another number.
+        message = f"{what} was saved by {_processes(before)}, under the strategy {before.strategy}; with "
+        message += f"{_processes(run)} it is {run.strategy}, which cannot read those files"
+        go_on = _as_many_as(before)
+    else:
+        message = f"{what} was saved under the strategy {before.strategy}, whose files {run.strategy} cannot read"
+    hint = f"{go_on}; or begin a run from its weights: model.base_model_name, and another output_dir"
+    raise LaunchError("T512", message, hint)
+
+
+def _processes(run: CompiledRun) -> str:
+    return f"{run.processes} process{'es' if run.processes > 1 else ''}"
+
+
+def _as_many_as(before: CompiledRun) -> str:
+    """How as many processes are started as an earlier run had."""
+    each = (
+        f"start with --num-gpus {before.gpus}"
+        if before.gpus
+        else f"write launch.cpu_processes: {before.launch.cpu_processes}"
     )
+    return each if before.nodes == 1 else f"{each}, and --num-nodes {before.nodes}"
 
 
 def _demand_usable(checkpoint: str) -> Path:
@@ -137,8 +151,8 @@ def _demand_usable(checkpoint: str) -> Path:
         message, hint = f"there is no folder {shown}", "name a folder checkpoint-N that an earlier run has saved"
     elif not (folder / "trainer_state.json").is_file():
         message, hint = f"{shown} holds no checkpoint (trainer_state.json is missing)", "name a folder checkpoint-N"
-    elif (folder / MARKER).exists() and not is_whole(folder):
-        message, hint = f"{shown} is damaged: a file is missing, or was cut off", "name an earlier checkpoint"
+    elif (folder / MARKER).exists() and (damage := damage_of(folder)) is not None:
+        message, hint = f"{shown} is damaged: {damage}", "name an earlier checkpoint"
     elif not can_be_resumed(folder):
         raise _model_alone(folder, "training.resume", "training.resume=never")
     else:

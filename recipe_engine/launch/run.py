@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from recipe_engine.checkpoints import left_out
 from recipe_engine.compile import file_name_of
 from recipe_engine.compiled import FINISHED, STOPPED, CompiledRun
 from recipe_engine.diagnostics.visible import visible_lines
@@ -72,6 +73,8 @@ def run_to_end(
     records = place is None or place.node == 0
     if (line := left_out_line(run, os.environ)) is not None:
         told.say(line)
+    if records:
+        told.say_left_out(run)
     with noted() as asked:
         try:
             with closing(companions_of(run, place, told.say)) as others:
@@ -103,6 +106,8 @@ def _attempts(run: CompiledRun, others: Companions, told: _Told, asked: Asked, l
             f"{run.run_name}: {how_it_ended(outcome)}; going on from {where} in {restarts.pause:.4g} s "
             f"(restart {restarts.in_a_row} of {run.launch.restarts})"
         )
+        if others.node == 0:
+            told.say_left_out(run)
         with asked.raises():
             time.sleep(restarts.pause)
 
@@ -162,6 +167,12 @@ class _Told:
             with suppress(OSError), self.log.open("ab") as stream:
                 stream.write(line)
         Screen().write(line)
+
+    def say_left_out(self, run: CompiledRun) -> None:
+        """Say which later checkpoints than the one that is gone on from lie there, and why it is none of them."""
+        if run.resume == "auto" and run.checkpoint:
+            for line in left_out(Path(run.output_dir), Path(run.checkpoint)):
+                self.say(line)
 
     def listen(self) -> None:
         """An attempt begins."""

@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from recipe_engine.checkpoints import STAGING
-from recipe_engine.compiled import CompiledRun
+from recipe_engine.checkpoints import STAGING, left_out
+from recipe_engine.compiled import FINISHED, CompiledRun
 from recipe_engine.diagnostics.redact import redact
 from recipe_engine.launch import attempts, inputs, jobs, lock
 from recipe_engine.launch.command import COMPILED
@@ -53,6 +53,7 @@ def _demand_contents(run: CompiledRun, overwrite: bool) -> None:
             "T502",
             f"training.output_dir: {folder} holds an earlier run",
             "choose another training.run_name or output_dir, or add training.overwrite_output_dir=true to replace it",
+            left_out(folder, None) if run.resume == "auto" and not (Path(run.run_dir) / FINISHED).exists() else (),
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from recipe_engine.compiled import FINISHED, CompiledRun
 from recipe_engine.data.errors import DataError
+from recipe_engine.diagnostics.visible import visible
 from recipe_engine.launch.command import COMPILED, worker_environment
 from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.preflight import preflight
@@ -56,9 +57,11 @@ def _train(given: CompiledTraining, log: Path) -> int:
         preflight(run, overwrite=True)
         _, lock = write_run_folder(run, given.texts, overwrite=True)
     except (LaunchError, DataError) as error:
-        print(f"error: {error.message}", file=sys.stderr)
+        print(f"error: {visible(error.message)}", file=sys.stderr)
+        for line in error.lines if isinstance(error, LaunchError) else ():
+            print(f"    {visible(line)}", file=sys.stderr)
         if error.hint:
-            print(f"  {error.hint}", file=sys.stderr)
+            print(f"  {visible(error.hint)}", file=sys.stderr)
         return 1
     return run_to_end(run, log, lock.descriptor, to_screen=False)
 

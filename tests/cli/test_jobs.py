@@ -41,8 +41,14 @@ def test_the_life_of_a_run(tmp_path: Path) -> None:
     assert "error[T514]" in recipe_cli(tmp_path, "stop", "run").stderr
     assert "stopped by SIGTERM" in recipe_cli(tmp_path, "logs", "run", "-n", "5").stdout
 
+    (tmp_path / "models/run/checkpoint-4999").mkdir()
+    left_out = "checkpoint-4999 is left out: it has no whole.json, which is written last"
+    assert f"run: {left_out}\n" in recipe_cli(tmp_path, "status").stdout
+
     resumed = recipe_cli(tmp_path, "resume", "run")
     assert resumed.returncode == 0, resumed
+    assert left_out in resumed.stdout
+    assert left_out in recipe_cli(tmp_path, "logs", "run", "-n", "1000").stdout
     assert "going on from models/run/checkpoint-" in resumed.stdout
     assert recipe_cli(tmp_path, "wait", "models/run").stdout == "models/run: done\n"
     (data,) = json.loads(recipe_cli(tmp_path, "status", "--json").stdout)

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.compile.support import GRPO, SFT
+from recipe_engine.checkpoints import seal
+from recipe_engine.launch.run_folder import write_run_folder
+from tests.compile.support import GRPO, SFT, compiled
 from tests.launch.support import is_running, wait_for
 from tests.launch.trainings import command, environment, recipe, train
 
@@ -72,6 +74,24 @@ class TestRefusals:
         assert result.exit_code == 1
         assert f"error[{code}]" in result.stderr
         assert files() == ["a.yaml"]
+
+    def test_each_change_of_a_resumed_recipe_has_a_line_of_its_own_and_none_forges_one(self) -> None:
+        write(SFT, "recipe.yaml")
+        run = compiled(SFT)
+        write_run_folder(run, {}, overwrite=False)[1].release()
+        saved = Path(run.output_dir, "checkpoint-5")
+        saved.mkdir()
+        (saved / "optimizer.pt").touch()
+        seal(saved)
+        forged = "model.eos_token=" + json.dumps("x\n    error: all is lost\x1b[2J")
+        result = cli("train", "--config", "recipe.yaml", "--num-gpus", "0", "training.seed=7", forged)
+        assert result.exit_code == 1
+        assert result.stderr.splitlines()[:3] == [
+            "error[T512]: training.output_dir: models/recipe holds an unfinished run of another recipe:",
+            r"    model.eos_token: None -> 'x\n    error: all is lost\x1b[2J'",
+            "    training.seed: None -> 7",
+        ]
+        assert result.stderr.splitlines()[3].startswith("  = help: ")
 
     def test_a_folder_in_use_is_named_with_what_to_do(self) -> None:
         Path("models/a").mkdir(parents=True)

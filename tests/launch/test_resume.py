@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from recipe_engine.checkpoints import RECORDS, newest_whole, seal, whole_checkpoints
+from recipe_engine.checkpoints import RECORDS, left_out, newest_whole, seal, whole_checkpoints
 from recipe_engine.compile import Options
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.resume import recipe_of, resumption
-from recipe_engine.launch.run_folder import write_run_folder
+from recipe_engine.launch.run_folder import demand_free, write_run_folder
 from tests.compile.support import GRPO, SFT, compiled
 
 
@@ -56,6 +56,36 @@ class TestWholeness:
         else:
             (newest / "whole.json").write_text("[")
         assert newest_whole(Path(started.output_dir)) == newest.parent / "checkpoint-20"
+
+
+class TestWhatIsLeftOut:
+    """What lies there later than the checkpoint that is gone on from is not skipped without a word."""
+
+    def of(self, run: CompiledRun) -> list[str]:
+        output = Path(run.output_dir)
+        return left_out(output, newest_whole(output))
+
+    def test_is_named_with_its_reason(self, started: CompiledRun) -> None:
+        (Path(started.output_dir) / "checkpoint-100/model.safetensors").write_bytes(b"w")
+        checkpoint(started, 110, optimizer="")
+        assert left_out(Path(started.output_dir), Path("checkpoint-20")) == [
+            "checkpoint-100 is left out: model.safetensors has 1 bytes, 7 were written",
+            "checkpoint-110 is left out: it holds the model alone",
+            "checkpoint-120 is left out: it has no whole.json, which is written last",
+        ]
+
+    def test_earlier_ones_are_not(self, started: CompiledRun) -> None:
+        (Path(started.output_dir) / "checkpoint-20/model.safetensors").unlink()
+        shutil.rmtree(Path(started.output_dir) / "checkpoint-120")
+        assert self.of(started) == []
+
+    def test_where_nothing_is_left_to_go_on_from_the_refusal_lists_it(self, started: CompiledRun) -> None:
+        for step in (20, 100):
+            (Path(started.output_dir) / f"checkpoint-{step}/trainer_state.json").unlink()
+        assert resumption(started) is None
+        with pytest.raises(LaunchError) as caught:
+            demand_free(started, overwrite=False)
+        assert "checkpoint-100 is left out: trainer_state.json is missing, 2 bytes were written" in caught.value.lines
 
 
 class TestAuto:
@@ -112,7 +142,7 @@ class TestAuto:
         with pytest.raises(LaunchError) as caught:
             resumption(compiled(SFT, override))
         assert caught.value.code == "T512"
-        (line,) = [line for line in caught.value.message.splitlines() if "->" in line]
+        (line,) = caught.value.lines
         name = line.split(":")[0].strip()
         assert override.startswith(name)
         found = resumption(compiled(SFT, override, f"training.resume_changes=[{name}]"))
@@ -124,7 +154,7 @@ class TestAuto:
         for overrides in ([f"{name}=0.5"], [f"{name}=0.5", f"training.resume_changes=[{name}]"]):
             with pytest.raises(LaunchError, match="the settings of its optimizer") as caught:
                 resumption(compiled(SFT, *overrides))
-            assert f"{name}:" in caught.value.message
+            assert [line.partition(":")[0] for line in caught.value.lines] == [name]
 
     def test_changed_rows_are_refused_unless_they_are_named(self) -> None:
         rows = Path("rows.jsonl")
@@ -236,8 +266,21 @@ class TestStrategies:
 
     def test_deepspeed_needs_as_many_processes_as_wrote(self) -> None:
         self.begun("launch.strategy=zero2")
-        with pytest.raises(LaunchError, match="was saved by 8 processes under zero2"):
+        with pytest.raises(LaunchError, match="was saved by 8 processes under zero2") as caught:
             self.goes_on("launch.strategy=zero2", gpus=4)
+        assert str(caught.value.hint).startswith("start with --num-gpus 8;")
+
+    def test_where_another_number_of_processes_makes_it_another_strategy_the_number_is_named(self) -> None:
+        self.begun("launch.strategy=zero2", "launch.cpu_processes=2", gpus=0)
+        with pytest.raises(LaunchError, match=r"saved by 2 processes, .* zero2; with 1 process it is single") as caught:
+            self.goes_on("launch.strategy=zero2", gpus=0)
+        assert str(caught.value.hint).startswith("write launch.cpu_processes: 2;")
+
+    def test_on_several_machines_their_number_is_named_too(self) -> None:
+        self.begun("launch.strategy=zero3", "launch.nodes=2", gpus=4)
+        with pytest.raises(LaunchError) as caught:
+            self.goes_on("launch.strategy=zero3", gpus=4)
+        assert str(caught.value.hint).startswith("start with --num-gpus 4, and --num-nodes 2;")
 
     def test_fsdp2_writes_whole_tensors_for_any_number(self) -> None:
         self.begun("launch.strategy=fsdp2")
