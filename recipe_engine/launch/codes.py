@@ -34,11 +34,11 @@ Passes:
 """,
     """T504 deepspeed-file-missing (error)
 
-There is no file of the name that training.deepspeed_config gives. A relative path counts from the folder in which the
-command is started.
+The file that training.deepspeed_config names was there when the recipe was checked (L428), and is not where it is
+trained: it went away since, or another machine does not see it.
 
 Fails:
-    $ recipe train --config sft.yaml --num-gpus 2 training.deepspeed_config=zero3.jsn
+    $ recipe submit --config sft.yaml --on slurm --num-gpus 2 training.deepspeed_config=/tmp/zero3.json
 Passes:
     $ recipe train --config sft.yaml --num-gpus 2 training.deepspeed_config=zero3.json
 """,

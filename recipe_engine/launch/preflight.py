@@ -22,6 +22,7 @@ from recipe_engine.launch.gpus import demand_gpus
 from recipe_engine.launch.paths import shorten
 from recipe_engine.launch.run import log_folder
 from recipe_engine.launch.run_folder import demand_free, demand_writable
+from recipe_engine.parallel.deepspeed_file import absence_of
 from recipe_engine.parallel.optimizers import is_bitsandbytes
 from recipe_engine.plan.steps import argument_of
 from recipe_engine.recipe.data import RowShape
@@ -162,8 +163,8 @@ def demand_model_folder(setting: str, name: str, file: str) -> None:
 
 def _demand_files(run: CompiledRun) -> None:
     deepspeed = run.arguments.get("deepspeed")
-    if isinstance(deepspeed, str) and not os.path.isfile(deepspeed):
-        raise LaunchError("T504", f"training.deepspeed_config: there is no file {shorten(deepspeed)}")
+    if isinstance(deepspeed, str) and (absent := absence_of(shorten(deepspeed))) is not None:
+        raise LaunchError("T504", f"training.deepspeed_config: {absent}")
     template = run.model.chat_template
     if template is not None and template not in _BUILTIN_TEMPLATES:
         _demand_recipe_file(run, "model.chat_template", os.path.expanduser(template))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from recipe_engine.parallel.deepspeed_file import read_deepspeed_config, stage_of, value_at
+from recipe_engine.parallel.deepspeed_file import absence_of, read_deepspeed_config, stage_of, value_at
 from recipe_engine.parallel.memory import GIB, Memory, Placement, memory_of
 from recipe_engine.parallel.workload import Workload, billions, workload_of
 from recipe_engine.recipe.launch import Strategy
@@ -33,7 +33,11 @@ class Choice:
 
 
 def choose(recipe: Recipe, gpus: int, processes: int) -> Choice:
-    """The strategy of a run on ``gpus`` GPUs a machine (0: the CPU) and ``processes`` processes in all."""
+    """The strategy of a run on ``gpus`` GPUs a machine (0: the CPU) and ``processes`` processes in all.
+
+    Raises:
+        ValueError: a DeepSpeed file that the recipe names asks for no stage. Lint has refused such a recipe.
+    """
     work = workload_of(recipe, processes)
     choice = _choice(recipe, gpus, processes, work)
     if gpus == 0 or work is None:
@@ -57,8 +61,8 @@ def _of_file(file: str, *, alone: bool) -> Choice:
     if alone:
         return Choice("single", "one CPU process has nothing to share: training.deepspeed_config is for several")
     stage = stage_of(file)
-    if stage not in _STAGES:  # not here yet (preflight looks again), or refused by lint
-        return Choice("zero2", f"training.deepspeed_config; {file} is not here to tell its stage")
+    if stage not in _STAGES:
+        raise ValueError(f"training.deepspeed_config: {absence_of(file) or f'{file} asks for no ZeRO stage'}")
     zero = (read_deepspeed_config(file) or {}).get("zero_optimization", {})
     optimizer, parameters = (
         value_at(zero, (part, "device")) in {"cpu", "nvme"} for part in ("offload_optimizer", "offload_param")

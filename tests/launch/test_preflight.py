@@ -70,6 +70,7 @@ class TestPackages:
     ) -> None:
         found = importlib.util.find_spec
         monkeypatch.setattr(module, "find_spec", lambda name: None if name == package else found("json"))
+        Path("zero.json").write_text('{"zero_optimization": {"stage": 2}}')
         error = refused(compiled(text, options=Options(gpus=1)))
         assert error.code == "T510"
         assert f"{what} needs the package {package}, which is not installed" in error.message
@@ -145,8 +146,15 @@ class TestFiles:
     def test_a_missing_deepspeed_file_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "find_spec", lambda name: name)
         monkeypatch.setattr(module, "demand_gpus", lambda wanted: None)
-        error = refused(compiled(SFT + "  deepspeed_config: conf/zero.json\n", options=Options(gpus=1)))
+        Path("conf").mkdir()
+        file = Path("conf/zero.json")
+        file.write_text('{"zero_optimization": {"stage": 2}}')
+        run = compiled(SFT + "  deepspeed_config: conf/zero.json\n", options=Options(gpus=1))
+        file.unlink()  # since lint
+        error = refused(run)
         assert (error.code, error.message) == ("T504", "training.deepspeed_config: there is no file conf/zero.json")
+        file.mkdir()
+        assert refused(run).message == "training.deepspeed_config: conf/zero.json is a folder"
 
     def test_a_missing_template_counts_from_the_recipes_folder(self) -> None:
         text = SFT.replace("data:", "  chat_template: chat.jinja\ndata:")

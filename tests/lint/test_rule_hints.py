@@ -157,6 +157,7 @@ def test_the_best_model_cannot_come_back_from_weights_alone_under_deepspeed(tmp_
     settings = "{load_best_model_at_end: true, eval_strategy: steps, eval_steps: 100, save_only_model: true}"
     text = f"data: {{eval_holdout: 0.1}}\ntraining: {settings}"
     assert codes(check_overlay(tmp_path, text)) == ["L338"]
+    (tmp_path / "z.json").write_text('{"zero_optimization": {"stage": 2}}')
     sharded = text.replace("save_only_model", "deepspeed_config: z.json, save_only_model")
     (found,) = (one for one in check_overlay(tmp_path, sharded).diagnostics if one.code != "L338")
     assert (found.code, "DeepSpeed" in found.message) == ("L318", True)
@@ -258,9 +259,86 @@ def test_a_deepspeed_file_that_is_not_text_is_a_finding(tmp_path: Path) -> None:
     assert "not UTF-8" in only(check_overlay(tmp_path, DEEPSPEED % "seed: 1"), "L325").message
 
 
-@pytest.mark.parametrize("place", ["missing/ds.json", "."])
-def test_a_deepspeed_file_that_is_not_there_is_not_lints_business(tmp_path: Path, place: str) -> None:
-    assert codes(check_overlay(tmp_path, f"training: {{deepspeed_config: {place}}}")) == []
+@pytest.mark.parametrize(
+    ("place", "message"), [("missing/ds.json", "there is no file missing/ds.json"), (".", ". is a folder")]
+)
+def test_a_deepspeed_file_that_is_not_there_is_a_finding_where_it_is_named(
+    tmp_path: Path, place: str, message: str
+) -> None:
+    checked = check_overlay(tmp_path, f"# with --num-gpus 8\ntraining: {{deepspeed_config: {place}}}")
+    assert codes(checked) == ["L428"]
+    found = only(checked, "L428")
+    assert (found.message, found.hint) == (message, "its path counts from the current folder")
+    assert marked(checked, found) == place
+
+
+def test_a_deepspeed_file_that_lies_beside_the_recipe_is_named_as_it_is_found_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deepspeed_file(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    found = only(check_overlay(tmp_path, DEEPSPEED % "seed: 1"), "L428")
+    assert str(found.hint).endswith("lies beside the recipe: write ../ds.json")
+
+
+@pytest.mark.parametrize(
+    ("file", "message", "hint"),
+    [
+        ({"zero_optimisation": {"stage": 2}}, "knows no setting zero_optimisation", "did you mean zero_optimization?"),
+        ({"bogus_key": 1}, "knows no setting bogus_key", "remove it there"),
+        ({"elasticity": {}}, "has no elasticity any more", "remove it there"),
+        (
+            {"zero_optimization": {"stage": 2, "offload_optimiser": {}}},
+            "knows no setting zero_optimization.offload_optimiser",
+            "did you mean zero_optimization.offload_optimizer?",
+        ),
+        ({"fp16": "yes"}, "fp16 is 'yes'; it has to be an object", "there, as DeepSpeed documents it"),
+        (
+            {"scheduler": ["WarmupLR"]},
+            "scheduler is ['WarmupLR']; it has to be an object",
+            "there, as DeepSpeed documents it",
+        ),
+        (
+            {"optimizer": {"type": "AdamW", "params": 3}},
+            "optimizer.params is 3; it has to be an object",
+            "there, as DeepSpeed documents it",
+        ),
+        (
+            {"zero_optimization": 2},
+            "zero_optimization is 2; it has to be an object",
+            "there, as DeepSpeed documents it",
+        ),
+        (
+            {"zero_optimization": {"stage": 7}},
+            "zero_optimization.stage is 7; it has to be 0, 1, 2 or 3",
+            "there, as DeepSpeed documents it",
+        ),
+        (
+            {"zero_optimization": {"stage": "2"}},
+            "zero_optimization.stage is '2'; it has to be",
+            "there, as DeepSpeed documents it",
+        ),
+        (
+            {"zero_optimization": {"stage": True}},
+            "zero_optimization.stage is true; it has to be",
+            "there, as DeepSpeed documents it",
+        ),
+        (
+            {"zero_optimization": {"stage": 2, "offload_param": "cpu"}},
+            "offload_param is 'cpu'; it has to be an",
+            "there, as DeepSpeed documents it",
+        ),
+    ],
+)
+def test_a_deepspeed_file_that_deepspeed_would_not_read_so_is_a_finding(
+    tmp_path: Path, file: dict[str, Any], message: str, hint: str
+) -> None:
+    deepspeed_file(tmp_path, **file)
+    found = only(check_overlay(tmp_path, f"# with --num-gpus 8\n{DEEPSPEED % 'seed: 1'}"), "L429")
+    assert found.message.startswith("ds.json: ")
+    assert message in found.message
+    assert str(found.hint).endswith(hint)
 
 
 def test_quantized_weights_are_an_error_or_a_warning_under_zero_3(tmp_path: Path) -> None:
@@ -326,7 +404,11 @@ EVAL = "data: {eval_holdout: 0.1}\ntraining: "
         ("training: {weight_decay: 0, adam_beta1: 0, dataloader_num_workers: 0}", []),
         ("training: {algorithm: grpo, top_p: 1.0, min_p: 1, top_k: 0}", []),
         ("training: {bf16: false}\nmodel: {torch_dtype: float32}", []),
-        ("training: {save_only_model: true, deepspeed_config: z.json}", ["L338"]),
+        (
+            '# beside: z.json {"zero_optimization": {"stage": 2}}\n'
+            "training: {save_only_model: true, deepspeed_config: z.json}",
+            ["L338"],
+        ),
         ("training: {report_to: tensorboard}\nwandb: {enabled: false}", []),
         ("training: {report_to: wandb}\nwandb: {enabled: true}", []),
         ("training: {report_to: wandb}", []),

@@ -21,6 +21,8 @@ from recipe_engine.lint.rules import (
     data_without_evaluation,
     dataloader_settings_without_workers,
     deepspeed_disagrees,
+    deepspeed_file_malformed,
+    deepspeed_file_missing,
     deepspeed_without_stage,
     distillation_settings_clash,
     does_not_fit,
@@ -209,6 +211,8 @@ MODULES = (
     strategy_for_one_process,
     deepspeed_without_stage,
     does_not_fit,
+    deepspeed_file_missing,
+    deepspeed_file_malformed,
     chat_template_missing,
     prime_weights,
 )

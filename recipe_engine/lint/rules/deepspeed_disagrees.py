@@ -3,7 +3,7 @@
 A DeepSpeed file may set the batch size, clipping, the precision, the optimizer and the schedule too. Where it and the
 training arguments say different things transformers raises, or the file wins without a word. Written as ``"auto"``, a
 value is taken from the recipe; without ``optimizer`` and ``scheduler`` the recipe's are used. ``train_batch_size``
-counts the rows of all processes on all machines. A file that does not exist yet is not looked for here.
+counts the rows of all processes on all machines.
 
 Fails:
     # beside: zero2.json {"zero_optimization": {"stage": 2}, "train_micro_batch_size_per_gpu": 4}

@@ -32,6 +32,7 @@ from collections.abc import Iterator
 
 from recipe_engine.lint.facts import first_given
 from recipe_engine.lint.rule import Context, Finding
+from recipe_engine.parallel.deepspeed_file import stage_of
 from recipe_engine.parallel.memory import GIB
 from recipe_engine.parallel.remedies import remedies
 from recipe_engine.parallel.strategy import choose
@@ -41,6 +42,9 @@ def check(context: Context) -> Iterator[Finding]:
     recipe, processes = context.recipe, context.processes
     if not context.gpus or processes is None or context.argument("per_device_train_batch_size") < 1:
         return
+    file = recipe.training.deepspeed_config
+    if file is not None and stage_of(file) not in {1, 2, 3}:
+        return  # rules on the file say what is wrong with it
     choice = choose(recipe, context.gpus, processes)
     room = recipe.launch.gpu_memory_gib
     if choice.memory is None or choice.memory.device <= room * GIB:

@@ -5,16 +5,19 @@
 itself. Only one of the two can be followed.
 
 Fails:
+    # beside: zero3.json {"zero_optimization": {"stage": 3, "stage3_gather_16bit_weights_on_model_save": true}}
     training:
       deepspeed_config: zero3.json
     launch:
       strategy: fsdp2
 Fails:
+    # beside: zero3.json {"zero_optimization": {"stage": 3, "stage3_gather_16bit_weights_on_model_save": true}}
     training:
       deepspeed_config: zero3.json
     launch:
       offload_optimizer: true
 Passes:
+    # beside: zero3.json {"zero_optimization": {"stage": 3, "stage3_gather_16bit_weights_on_model_save": true}}
     training:
       deepspeed_config: zero3.json
 Passes:
