@@ -32,7 +32,7 @@ Fails:
 Passes:
     $ recipe train --config sft.yaml --num-gpus 1 training.output_dir=models/sft
 """,
-    """T504 deepspeed-file-missing (error)
+    """T504 deepspeed-file-gone (error)
 
 The file that training.deepspeed_config names was there when the recipe was checked (L428), and is not where it is
 trained: it went away since, or another machine does not see it.

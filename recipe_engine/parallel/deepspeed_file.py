@@ -20,9 +20,10 @@ _SECTIONS = (
 
 def absence_of(file: str) -> str | None:
     """Why there is no file of this name, in a sentence; none where there is one."""
-    if os.path.isfile(file):
+    path = os.path.expanduser(file)
+    if os.path.isfile(path):
         return None
-    return f"{file} is a folder" if os.path.isdir(file) else f"there is no file {file}"
+    return f"{file} is a folder" if os.path.isdir(path) else f"there is no file {file}"
 
 
 def read_deepspeed_config(file: str | None) -> dict[str, Any] | None:
@@ -31,10 +32,10 @@ def read_deepspeed_config(file: str | None) -> dict[str, Any] | None:
     Raises:
         ValueError: the file cannot be read or holds no JSON object. The text says why, after the file's name.
     """
-    if file is None or not os.path.isfile(file):
+    if file is None or absence_of(file) is not None:
         return None
     try:
-        with open(file, encoding="utf-8") as stream:
+        with open(os.path.expanduser(file), encoding="utf-8") as stream:
             text = stream.read(MAX_BYTES + 1)
         config = json.loads(text) if len(text) <= MAX_BYTES else None
     except json.JSONDecodeError as error:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import builtins
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,13 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture
+def _beside_deepspeeds_files(tmp_path: Path) -> None:
+    """Some recipes name such a file, from the folder in which they are started."""
+    shutil.copytree(ROOT / "tests/fixtures/configs", tmp_path / "configs")
+
+
+@pytest.mark.usefixtures("_beside_deepspeeds_files")
 @pytest.mark.parametrize("file", RECIPES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_a_compiled_run_survives_the_way_through_json_unchanged(file: Path) -> None:
     checked = check(file)
@@ -37,6 +45,7 @@ def test_a_compiled_run_survives_the_way_through_json_unchanged(file: Path) -> N
     assert [type(reward) for reward in again.rewards] == [type(reward) for reward in run.rewards]
 
 
+@pytest.mark.usefixtures("_beside_deepspeeds_files")
 @pytest.mark.parametrize("file", RECIPES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_every_argument_is_one_of_the_trl_config_and_has_an_origin(file: Path) -> None:
     checked = check(file)
@@ -221,6 +230,7 @@ class TestPaths:
         text = SFT.replace("builtin/tiny-chat", "./base\n  tokenizer_name: ./tok").replace(
             "builtin/conversations", "rows.jsonl"
         )
+        (tmp_path / "zero.json").write_text('{"zero_optimization": {"stage": 2}}')
         text += "  deepspeed_config: zero.json\n  resume: models/x/checkpoint-3\n"
         run = compiled(text, file="recipes/deep/recipe.yaml", options=Options(gpus=1))
         assert run.model.base_model_name == str(tmp_path / "base")
@@ -232,6 +242,10 @@ class TestPaths:
 
     def test_a_tilde_is_the_home_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        (tmp_path / "home").mkdir()
+        (tmp_path / "home/ds.json").write_text('{"zero_optimization": {"stage": 1}}')
+        named = compiled(SFT + "  deepspeed_config: ~/ds.json\n", options=Options(gpus=2))
+        assert (named.strategy, named.arguments["deepspeed"]) == ("zero1", str(tmp_path / "home/ds.json"))
         run = compiled(SFT.replace("builtin/conversations", "~/rows.jsonl") + "  output_dir: ~/out\n")
         assert run.output_dir == str(tmp_path / "home/out")
         assert run.data.datasets[0].name == str(tmp_path / "home/rows.jsonl")

@@ -560,8 +560,12 @@ UNUSED = ("L304", "L303", "L316")  # settings of 4-bit weights, of LoRA and of e
         ("gspo", ("L304", "L303", "L339", "L332", "L316")),
     ],
 )
-def test_a_recipe_of_the_native_dialect_has_no_errors(name: str, expected: tuple[str, ...]) -> None:
-    checked = check(FIXTURES / "recipes" / f"fai_rl_{name}.yaml")
+def test_a_recipe_of_the_native_dialect_has_no_errors(
+    name: str, expected: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = (FIXTURES / "recipes" / f"fai_rl_{name}.yaml").absolute()
+    monkeypatch.chdir(FIXTURES)  # its DeepSpeed file is named from there
+    checked = check(file)
     assert tuple(codes(checked)) == expected
     assert not checked.has_errors
     assert checked.recipe is not None
