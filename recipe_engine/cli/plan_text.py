@@ -22,9 +22,7 @@ _TELLING = ("learning_rate", "lr_scheduler_type", "num_train_epochs", "save_step
 
 def plan_as_text(plan: dict[str, Any]) -> str:
     """What ``plan_as_data`` gives, for people. Paths in the current folder are shown as seen from there."""
-    device = "the CPU" if plan["gpus"] == 0 else counted(plan["gpus"], "GPU")
-    processes = _processes(plan["processes"]) + _machines(plan["nodes"])
-    head = f"{plan['run_name']}: {plan['algorithm']} on {device}, {processes}"
+    head = f"{plan['run_name']}: {plan['algorithm']} on {_where(plan['gpus'], plan['processes'], plan['nodes'])}"
     sections = [
         ("model", _table([(key, _shown(value)) for key, value in _model(plan["model"]).items()])),
         ("data", [_dataset(dataset, plan["invalid_rows"]) for dataset in plan["datasets"]]),
@@ -190,8 +188,12 @@ def _processes(count: int) -> str:
     return "1 process" if count == 1 else f"{count} processes"
 
 
-def _machines(count: int) -> str:
-    return "" if count == 1 else f" on {count} machines"
+def _where(gpus: int, processes: int, nodes: int) -> str:
+    """What trains: ``gpus`` are those of each machine, ``processes`` those of all."""
+    each = f", {gpus or processes // nodes} on each of {nodes} machines" if nodes > 1 else ""
+    if gpus == 0:
+        return f"the CPU, {_processes(processes)}{each}"
+    return f"{counted(gpus * nodes, 'GPU')}{each}" if each else f"{counted(gpus, 'GPU')}, {_processes(processes)}"
 
 
 def _shown(value: Any) -> str:

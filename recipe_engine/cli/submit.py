@@ -36,8 +36,12 @@ def submit(
         ..., "--num-gpus", min=0, metavar="NUM_GPUS", help="GPUs of each machine; 0: the CPU."
     ),
     num_nodes: NumNodes = None,
-    cpus: int | None = typer.Option(None, "--cpus", min=1, metavar="N", help="CPU cores of each machine."),
-    time: str | None = typer.Option(None, "--time", metavar="LIMIT", help="Slurm: time limit, as in 30, 8:00:00, 2-0."),
+    cpus: int | None = typer.Option(
+        None, "--cpus", min=1, metavar="N", help="CPU cores of each machine; a CPU run: else one a process."
+    ),
+    time: str | None = typer.Option(
+        None, "--time", metavar="LIMIT", help="Slurm: time limit, as in 30, 8:00:00, 2-0; 0 is none."
+    ),
     partition: str | None = typer.Option(None, "--partition", help="Slurm: partition."),
     account: str | None = typer.Option(None, "--account", help="Slurm: account."),
     mem: str | None = typer.Option(None, "--mem", metavar="SIZE", help="Slurm: memory of each machine, as in 200G."),
@@ -70,15 +74,17 @@ def submit(
     options = Options(num_gpus, allow_reward_code=allow_reward_code, allow_remote_code=trust_remote_code)
     run = compile_recipe(checked.recipe, checked.document, options).run
     given = {"time": time, "partition": partition, "account": account, "mem": mem, "sbatch": sbatch}
-    strange = [name for name, value in given.items() if value and on is not Scheduler.SLURM]
-    strange += ["address"] if address and on is not Scheduler.RAY else []
+    strange = [name for name, value in given.items() if value not in (None, []) and on is not Scheduler.SLURM]
+    strange += ["address"] if address is not None and on is not Scheduler.RAY else []
     if strange:
         fail("T516", f"--{strange[0]} says nothing to {on}", "leave it out")
     try:
         if on is Scheduler.SLURM:
-            from recipe_engine.launch.slurm import Resources, request
+            from recipe_engine.launch.slurm import Resources, is_unlimited, request
 
             found = request(run, config, every, Resources(time, partition, account, mem, cpus, tuple(sbatch)))
+            if time is not None and is_unlimited(time):
+                write(f"--time {time}: Slurm takes that for no time limit", err=True)
         else:
             from recipe_engine.launch.ray import request as ray_request
 
@@ -89,11 +95,13 @@ def submit(
 
 
 def _show_or_submit(run: CompiledRun, request: Request, overwrite: bool, *, dry_run: bool) -> None:
+    from recipe_engine.cli.train import refuse_taken_folder
     from recipe_engine.data.errors import DataError
     from recipe_engine.launch.paths import shorten
     from recipe_engine.launch.submission import hand_over
 
     if dry_run:
+        refuse_taken_folder(run, overwrite)
         write(request.text.rstrip())
         return
     try:

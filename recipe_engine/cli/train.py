@@ -54,14 +54,32 @@ def train(
 
     options = Options(num_gpus, allow_reward_code=allow_reward_code, allow_remote_code=trust_remote_code)
     compilation = compile_recipe(checked.recipe, checked.document, options)
+    overwrite = checked.recipe.training.overwrite_output_dir
     if dry_run:
         from recipe_engine.cli.plan import show_plan
 
+        if node_rank is not None or rendezvous is not None:
+            place_or_exit(compilation.run, node_rank, rendezvous)
         show_plan(compilation, as_json=False)
+        refuse_taken_folder(compilation.run, overwrite)
         return
-    overwrite = checked.recipe.training.overwrite_output_dir
     place = place_or_exit(compilation.run, node_rank, rendezvous)
     start(compilation.run, checked.document.texts, place, overwrite=overwrite, nohup=nohup)
+
+
+def refuse_taken_folder(run: CompiledRun, overwrite: bool) -> None:
+    """Exit as a start would where the output folder cannot be taken: another run's, or in use. Writes nothing."""
+    from recipe_engine.launch.errors import LaunchError
+    from recipe_engine.launch.resume import resumption
+    from recipe_engine.launch.run_folder import demand_free
+
+    try:
+        resumed = resumption(run)
+        demand_free(run if resumed is None else resumed.run, overwrite)
+    except LaunchError as error:
+        fail(error.code, error.message, error.hint, error.lines)
+    except OSError as error:
+        fail("T503", f"{error.filename or run.output_dir}: {error.strerror}", "choose another training.output_dir")
 
 
 def place_or_exit(run: CompiledRun, node_rank: int | None, rendezvous: str | None) -> Place | None:

@@ -12,7 +12,7 @@ from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.first_node import FirstNode
 from recipe_engine.launch.other_node import OtherNode
 
-_RENDEZVOUS = re.compile(r"(?P<host>[^\s:/@]+):(?P<port>\d{1,5})")
+_RENDEZVOUS = re.compile(r"(?P<host>[^\s:/@]+):(?P<port>\d{1,20})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,12 @@ def place_of(run: CompiledRun, node: int | None, rendezvous: str | None) -> Plac
         LaunchError: something is missing, or does not fit.
     """
     if run.nodes == 1:
-        if node or rendezvous:
-            raise LaunchError("T518", "--node-rank and --rendezvous are for several machines", "add --num-nodes")
+        for option, value in (("--node-rank", node), ("--rendezvous", rendezvous)):
+            if value is not None:
+                message = f"{option} is for several machines, and the recipe has one"
+                raise LaunchError("T518", message, "add --num-nodes, or leave it out")
         return None
-    where = rendezvous or run.launch.rendezvous
+    where = run.launch.rendezvous if rendezvous is None else rendezvous
     if where is None:
         hint = "--rendezvous HOST:PORT: the first machine's name or address, and a free port there; the same on each"
         raise LaunchError("T518", f"{run.nodes} machines have to know where they meet", hint)
@@ -53,9 +55,11 @@ def place_of(run: CompiledRun, node: int | None, rendezvous: str | None) -> Plac
         raise LaunchError("T518", f"which of the {run.nodes} machines is this?", hint)
     if not 0 <= node < run.nodes:
         raise LaunchError("T518", f"--node-rank {node}: the {run.nodes} machines are 0 to {run.nodes - 1}")
-    found = _RENDEZVOUS.fullmatch(where)
-    if found is None or not 0 < int(found["port"]) < 1 << 16:
-        raise LaunchError("T518", f"--rendezvous {where}: it has to be HOST:PORT, such as node1:29400")
+    found, named = _RENDEZVOUS.fullmatch(where), "launch.rendezvous" if rendezvous is None else "--rendezvous"
+    if found is None:
+        raise LaunchError("T518", f"{named} {where or '(empty)'}: it has to be HOST:PORT, such as node1:29400")
+    if not 0 < int(found["port"]) < 1 << 16:
+        raise LaunchError("T518", f"{named} {where}: ports are 1 to 65535", f"such as {found['host']}:29400")
     return Place(node, found["host"], int(found["port"]))
 
 

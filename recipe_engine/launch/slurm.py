@@ -24,7 +24,9 @@ _PLAIN = re.compile(r"[\w@%+=:,./()\[\]*&|!~^-]+", re.ASCII)
 _OPTION = re.compile(r"[a-z][a-z-]*")
 _NAME = re.compile(r"[^\w.+=-]+", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<parts>\d+(?::\d+){0,2})")
+_TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<parts>\d+(?::\d+){0,2})", re.ASCII)
+_MEM = re.compile(r"\d+[KMGT]?", re.ASCII | re.IGNORECASE)
+_UNLIMITED = {"UNLIMITED", "INFINITE"}
 _LONGEST_NAME = 60
 _SIGNAL_MARGIN = 30
 """Seconds for what comes around saving: the signal's way, and the end of the processes."""
@@ -33,6 +35,7 @@ _OURS = {
     *("parsable", "signal", "test-only", "time", "wait", "wrap"),
 }
 """Options of sbatch that the script relies on, or that recipe submit has options of its own for."""
+_CPU_OPTIONS = {"cpus-per-task", "cpus-per-gpu"}
 _GPU_OPTIONS = {"gres", "gpus", "gpus-per-node", "gpus-per-task"}
 
 _RENDEZVOUS = """\
@@ -167,7 +170,13 @@ def _directives(run: CompiledRun, resources: Resources, output: str) -> Iterator
     if run.gpus > 0 and not given & _GPU_OPTIONS:
         yield f"gpus-per-node={run.gpus}"
     named = {"time": resources.time, "partition": resources.partition, "account": resources.account}
-    named |= {"mem": resources.mem, "cpus-per-task": None if resources.cpus is None else str(resources.cpus)}
+    cpus = resources.cpus
+    if cpus is None and run.gpus == 0 and not given & _CPU_OPTIONS:
+        cpus = run.processes_per_node
+    named |= {"mem": resources.mem, "cpus-per-task": None if cpus is None else str(cpus)}
+    if resources.mem is not None and not _MEM.fullmatch(resources.mem):
+        hint = "write MiB, or a number with K, M, G or T, as in 200G; 0 is all that the machine has"
+        raise LaunchError("T516", f"mem: {resources.mem!r} is no size that Slurm reads", hint)
     for name, value in named.items():
         if value is not None:
             yield f"{name}={_plain(name, value)}"
@@ -205,10 +214,17 @@ def _quoted(word: str) -> str:
 
 
 def _plain(name: str, value: str) -> str:
+    if not value:
+        raise LaunchError("T516", f"{name} is empty", "name one, or leave the option out")
     if not _PLAIN.fullmatch(value):
         hint = "blanks, quotes, $, #, ; and the like are not passed on to sbatch"
         raise LaunchError("T516", f"{name}: {value!r} holds signs that no value of this option needs", hint)
     return value
+
+
+def is_unlimited(limit: str) -> bool:
+    """Whether Slurm takes a time limit, which it can read, for none at all."""
+    return limit.upper() in _UNLIMITED or not any(sign in "123456789" for sign in limit)
 
 
 def seconds_before_limit(run: CompiledRun, limit: str | None) -> int:
@@ -218,11 +234,11 @@ def seconds_before_limit(run: CompiledRun, limit: str | None) -> int:
         LaunchError: ``limit`` is none that Slurm reads.
     """
     wanted = round(run.launch.grace_minutes * 60) + _SIGNAL_MARGIN
-    if limit is None or limit.upper() in {"UNLIMITED", "INFINITE"}:
+    if limit is None or limit.upper() in _UNLIMITED:
         return wanted
     found = _TIME.fullmatch(limit)
     if not found:
-        hint = "write minutes, HH:MM:SS, or D-HH:MM:SS"
+        hint = "write minutes, HH:MM:SS, or D-HH:MM:SS; UNLIMITED, or 0, for none"
         raise LaunchError("T516", f"time: {limit!r} is no time limit", hint)
     parts = [int(part) for part in found["parts"].split(":")]
     units: dict[int, tuple[int, ...]] = {1: (60,), 2: (60, 1), 3: (3600, 60, 1)}

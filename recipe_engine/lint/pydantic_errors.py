@@ -12,6 +12,7 @@ from recipe_engine.algorithms import NAMES, algorithm
 from recipe_engine.diagnostics import Fix
 from recipe_engine.lint.report import Report, dotted, is_slip, nearest, rename_key, replace_value, shown
 from recipe_engine.recipe.data import DatasetEntry
+from recipe_engine.recipe.patterns import IN_WORDS
 from recipe_engine.recipe.root import BLOCKS
 from recipe_engine.schemas import trl_arguments
 from recipe_engine.source import Path
@@ -80,6 +81,9 @@ def _report(
         report_wrong_type(report, path, value, wanted, required=_is_required(model, path[len(block) :]))
     elif kind in {"string_too_short", "too_short"} and not value:
         report.add("R205", "error", path, f"{dotted(path)} is empty")
+    elif kind == "string_pattern_mismatch":
+        wanted = IN_WORDS[details["ctx"]["pattern"]]
+        report.add("R205", "error", path, f"{dotted(path)} is {shown(value)}; it must be {wanted}")
     else:
         message = details["msg"].replace("Input should", "it should").replace("String should", "it should")
         report.add("R205", "error", path, f"{dotted(path)} is {shown(value)}: {message}")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from recipe_engine.recipe.base import Block
+from recipe_engine.recipe.patterns import MEETING, VARIABLES
 
 Strategy = Literal["single", "ddp", "zero1", "zero2", "zero3", "fsdp2"]
 """How a model is spread over processes."""
@@ -31,7 +32,7 @@ class LaunchBlock(Block):
     """Processes of a CPU run (``--num-gpus 0``) on each machine, over gloo."""
     nodes: Annotated[int, Field(ge=1, le=4096)] = 1
     """Machines that train together (``--num-nodes``). The same command is started on each, with its ``--node-rank``."""
-    rendezvous: Annotated[str, Field(pattern=r"^[^\s:/@]+:[0-9]{1,5}$")] | None = None
+    rendezvous: Annotated[str, Field(pattern=MEETING)] | None = None
     """``HOST:PORT`` of the first machine, where all meet (``--rendezvous``)."""
     start_minutes: Annotated[float, Field(gt=0, le=1440)] = 10.0
     """How long machines and processes wait for one another at the start."""
@@ -44,6 +45,6 @@ class LaunchBlock(Block):
     its newest checkpoint. Counted anew after each further checkpoint. Mistakes of the recipe never are."""
     restart_seconds: Annotated[float, Field(ge=0, le=86400)] = 10.0
     """Pause before the first restart; each further one is twice as long, up to ten minutes."""
-    environment: list[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\*?$")]] | None = None
+    environment: list[Annotated[str, Field(pattern=VARIABLES)]] | None = None
     """Variables that the training processes are given of the environment, such as ``[NCCL_*, MY_TOKEN]``, beside those
     that the engine, the libraries and the system need. Default: all."""

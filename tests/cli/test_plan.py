@@ -49,7 +49,7 @@ def test_the_plan_says_what_runs_on_what() -> None:
 
 def test_the_gpus_of_several_machines_count() -> None:
     out = planned(SFT, "--num-gpus", "8", "--num-nodes", "2")
-    assert out.startswith("a: sft on 8 GPUs, 16 processes on 2 machines\n")
+    assert out.startswith("a: sft on 16 GPUs, 8 on each of 2 machines\n")
     assert planned(SFT + "launch:\n  nodes: 2\n", "--num-gpus", "8") == out
     assert json.loads(planned(SFT, "--num-nodes", "3", "--json"))["nodes"] == 3
 
@@ -186,13 +186,15 @@ def test_overrides_are_planned_and_come_from_the_command_line() -> None:
     assert any(re.match(r"  learning_rate +1e-06 +command line$", line) for line in section(out, "SFTConfig"))
 
 
-@pytest.mark.parametrize("verb", [["plan"], ["train", "--dry-run", "--num-gpus", "0", "--config"]])
-def test_a_dry_run_is_the_plan_also_where_a_run_would_be_refused(verb: list[str]) -> None:
+def test_a_plan_is_shown_also_where_a_run_would_be_refused_and_a_dry_run_says_that_it_would() -> None:
     Path("models/a").mkdir(parents=True)
     Path("models/a/mine.txt").touch()
     write(SFT)
-    result = recipe(*verb, "a.yaml")
-    assert (result.exit_code, result.stdout) == (0, planned(SFT))
+    shown = recipe("plan", "a.yaml")
+    dry = recipe("train", "--dry-run", "--num-gpus", "0", "--config", "a.yaml")
+    assert shown.stdout == dry.stdout == planned(SFT)
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert (dry.exit_code, "error[T502]" in dry.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("verb", [["plan"], ["train", "--dry-run", "--num-gpus", "0", "--config"]])

@@ -69,6 +69,26 @@ def test_without_slurm_it_is_said_where_to_go(monkeypatch: pytest.MonkeyPatch) -
     assert not Path("models").exists()
 
 
+@pytest.mark.parametrize("command", [SLURM, RAY, ["train", "--config", "sft.yaml", "--num-gpus", "0"]])
+def test_a_dry_run_refuses_an_output_folder_as_the_real_one_would(command: list[str]) -> None:
+    folder = Path("models/mine")
+    folder.mkdir(parents=True)
+    (folder / "thesis.txt").touch()
+    for dry in ([], ["--dry-run"]):
+        refused = recipe(*command, f"training.output_dir={folder}", *dry)
+        assert refused.exit_code == 1, refused.output
+        assert "error[T502]" in refused.stderr or not dry
+    assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
+    assert not Path("logs").exists()
+
+
+@pytest.mark.parametrize(("limit", "said"), [("0", True), ("0:00:00", True), ("UNLIMITED", True), ("1", False)])
+def test_a_time_limit_that_slurm_takes_for_none_is_said(limit: str, said: bool) -> None:
+    shown = recipe(*SLURM, "--time", limit, "--dry-run")
+    assert shown.exit_code == 0
+    assert (f"--time {limit}: Slurm takes that for no time limit" in shown.stderr) == said
+
+
 def test_an_option_of_the_other_scheduler_is_refused() -> None:
     refused = recipe(*RAY, "--partition", "gpu")
     assert "error[T516]: --partition says nothing to ray" in refused.stderr
@@ -84,6 +104,8 @@ def test_an_option_of_the_other_scheduler_is_refused() -> None:
         (["--num-nodes", "2", "--rendezvous", "host:29400"], "which of the 2 machines is this"),
         (["--num-nodes", "2", "--rendezvous", "host", "--node-rank", "1"], "HOST:PORT"),
         (["--node-rank", "1", "--rendezvous", "host:29400"], "for several machines"),
+        (["--node-rank", "0"], "--node-rank is for several machines"),
+        (["--rendezvous", "host:29400", "--dry-run"], "--rendezvous is for several machines"),
     ],
 )
 def test_a_start_on_several_machines_has_to_say_which_and_where(arguments: list[str], said: str) -> None:

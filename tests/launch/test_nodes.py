@@ -388,8 +388,9 @@ class TestAgreeing:
 class TestPlaces:
     def test_one_machine_has_no_place(self) -> None:
         assert place_of(compiled(SFT), None, None) is None
-        with pytest.raises(LaunchError, match="for several machines"):
-            place_of(compiled(SFT), 1, None)
+        for node, rendezvous in ((1, None), (0, None), (None, "host:29400"), (None, "")):
+            with pytest.raises(LaunchError, match="is for several machines, and the recipe has one"):
+                place_of(compiled(SFT), node, rendezvous)
 
     @pytest.mark.parametrize(
         ("node", "rendezvous", "said"),
@@ -399,8 +400,10 @@ class TestPlaces:
             (3, "host:1", "the 3 machines are 0 to 2"),
             (-1, "host:1", "the 3 machines are 0 to 2"),
             (0, "host", "HOST:PORT"),
-            (0, "host:0", "HOST:PORT"),
-            (0, "host:99999", "HOST:PORT"),
+            (0, "", "HOST:PORT"),
+            (0, "host:0", "ports are 1 to 65535"),
+            (0, "host:99999", "ports are 1 to 65535"),
+            (0, "host:1234567", "ports are 1 to 65535"),
             (0, "a b:1", "HOST:PORT"),
         ],
     )

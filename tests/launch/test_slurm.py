@@ -4,6 +4,7 @@ they were called with. tests/e2e/test_slurm.py has a real Slurm."""
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -94,7 +95,7 @@ class TestTheScript:
         assert told(text)[-3:] == ["--", *overrides]
         assert not Path("pwned").exists()
         directives = [line for line in text.splitlines() if line.startswith("#SBATCH")]
-        assert len(directives) == 7
+        assert len(directives) == 8
 
     def test_a_hostile_file_name_is_a_file_name(self) -> None:
         name = "a'; touch pwned; $(touch pwned).yaml"
@@ -136,6 +137,16 @@ class TestWhatIsAskedFor:
             assert line in asked
         assert {"constraint=a100", "exclusive", "open-mode=append", "ntasks-per-node=1"} <= set(asked)
 
+    def test_a_cpu_run_has_a_core_for_each_process_unless_it_is_said_otherwise(self) -> None:
+        run = compilation(SFT, "launch.cpu_processes=3").run
+        for resources, line in (
+            (Resources(), "cpus-per-task=3"),
+            (Resources(cpus=8), "cpus-per-task=8"),
+            (Resources(further=("cpus-per-task=5",)), "cpus-per-task=5"),
+        ):
+            text = request(run, Path("r.yaml"), [], resources).text
+            assert re.findall("#SBATCH --(cpus.*)", text) == [line]
+
     def test_gpus_are_asked_for_once(self) -> None:
         from recipe_engine.compile import Options
 
@@ -155,6 +166,11 @@ class TestWhatIsAskedFor:
             ({"further": ("--nice",)}, "by its long name, without dashes"),
             ({"further": ("comment=$(x)",)}, "comment"),
             ({"time": "soon"}, "'soon' is no time limit"),
+            ({"time": ""}, "time is empty"),
+            ({"partition": ""}, "partition is empty"),
+            ({"mem": "200GB"}, "mem: '200GB' is no size that Slurm reads"),
+            ({"mem": "lots"}, "mem: 'lots' is no size"),
+            ({"mem": ""}, "mem: '' is no size"),
         ],
     )
     def test_what_sbatch_would_read_as_something_else_is_refused(self, resources: dict[str, object], said: str) -> None:

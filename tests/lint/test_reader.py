@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from recipe_engine.algorithms import NAMES
 from recipe_engine.lint import Checked, check
+from recipe_engine.recipe.patterns import IN_WORDS
 
 from .support import FIXTURES, check_overlay, check_text, codes, fixed, marked, only
 
@@ -523,6 +526,35 @@ def test_a_mistake_in_one_reward_does_not_hide_one_in_the_next(tmp_path: Path) -
     assert [(found.span.line, found.code) for found in checked.diagnostics] == [(3, "R205"), (4, "R202"), (5, "R201")]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "launch: {environment: [A-B]}",
+            "launch.environment[0] is 'A-B'; it must be the name of a variable",
+        ),
+        ("launch: {rendezvous: 'host:70000'}", "it must be HOST:PORT with a port from 1 to 65535, such as node1:29400"),
+        ("launch: {rendezvous: 'host:0'}", "launch.rendezvous is 'host:0'; it must be HOST:PORT"),
+        ("rewards: [{type: http, url: 'ftp://x'}]", "it must be an address that begins with http:// or https://"),
+    ],
+)
+def test_a_form_that_text_must_have_is_told_in_words(text: str, said: str, tmp_path: Path) -> None:
+    found = only(check_overlay(tmp_path, f"training: {{algorithm: grpo}}\n{text}"), "R205")
+    assert said in found.message
+    assert "pattern" not in found.message
+
+
+def test_every_form_is_in_words() -> None:
+    schemas = Path(str(files("recipe_engine.schemas"))).glob("*.schema.json")
+    found = re.findall(r'"pattern": ("(?:[^"\\]|\\.)*")', "\n".join(file.read_text() for file in schemas))
+    assert {json.loads(one) for one in found} == set(IN_WORDS)
+
+
+@pytest.mark.parametrize("port", ["1", "9999", "10000", "59999", "60000", "65535"])
+def test_every_port_that_there_is_may_be_met_at(port: str, tmp_path: Path) -> None:
+    assert codes(check_overlay(tmp_path, f"launch: {{rendezvous: 'host:{port}'}}")) == []
+
+
 # Whole recipes
 
 
@@ -538,6 +570,7 @@ def test_a_first_generation_template_gives_notes_and_warnings_only() -> None:
         ("R208", "warning", "epsilon"),
         ("R208", "warning", "epsilon_high"),
         ("R208", "warning", "steps_per_generation"),
+        ("L338", "note", "true"),
         ("L356", "note", '"your-project"'),
         ("L356", "note", '"your-entity"'),
         ("L356", "note", '"your-wandb-name"'),

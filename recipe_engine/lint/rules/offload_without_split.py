@@ -37,7 +37,7 @@ def check(context: Context) -> Iterator[Finding]:
         if getattr(launch, name) and launch.strategy not in ("auto", *able):
             yield Finding(
                 ("launch", name),
-                f"launch.{name} goes with {' and '.join(able)}; launch.strategy is {launch.strategy}",
+                f"launch.{name} goes with {', '.join(able[:-1])} and {able[-1]}; launch.strategy is {launch.strategy}",
                 hint=f"write launch.strategy: {able[0]}, or leave {name} out",
                 fix=replace_value(context.document, ("launch", name), "false"),
             )

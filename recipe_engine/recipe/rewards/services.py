@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from recipe_engine.recipe.patterns import ADDRESS, VARIABLE
 from recipe_engine.recipe.rewards.base import AnswerReward, Column
 
-Address = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+\S*$")]
-Variable = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
+Address = Annotated[str, Field(pattern=ADDRESS)]
+Variable = Annotated[str, Field(pattern=VARIABLE, max_length=100)]
 
 
 class ServiceReward(AnswerReward):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from recipe_engine.recipe.patterns import LETTERS
 from recipe_engine.recipe.rewards.base import AnswerReward, Column
 
 
@@ -54,7 +55,7 @@ class MultipleChoiceReward(AnswerReward):
     choices_column: Column | None = None
     """Column of the list of choices, for references by text or number. A completion may then name a choice by its text
     too."""
-    letters: Annotated[str, Field(pattern="^[A-Z]{2,26}$")] = "ABCDEFGHIJ"
+    letters: Annotated[str, Field(pattern=LETTERS)] = "ABCDEFGHIJ"
     """Letters of the choices, in order."""
     pattern: str | None = None
     """Regular expression whose first group in the completion's last match is the letter. Default: the usual forms."""

@@ -7,8 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from recipe_engine.recipe.base import Block
+from recipe_engine.recipe.patterns import STAGE_ID
 
-StageId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+StageId = Annotated[str, Field(pattern=STAGE_ID)]
 """Name of a stage: lower case letters, digits and underscores. Its folder has the same name."""
 Rows = Annotated[str, Field(min_length=1)]
 """Rows: ``$stage``, or a dataset's name as in ``data.datasets``."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from recipe_engine.recipe.base import Block
 from recipe_engine.recipe.data import DataBlock
+from recipe_engine.recipe.patterns import ADDRESS, VARIABLE
 from recipe_engine.recipe.stages.base import Model, Rows, Stage
 
 
@@ -69,9 +70,9 @@ class HttpEngine(Block):
 
     type: Literal["http"]
     """Asks a service over HTTP."""
-    base_url: Annotated[str, Field(pattern=r"^https?://\S+$")]
+    base_url: Annotated[str, Field(pattern=ADDRESS)]
     """Its address up to, not including, ``/chat/completions``."""
-    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    api_key_env: Annotated[str, Field(pattern=VARIABLE)] | None = None
     """Environment variable that holds its key."""
     samples: Literal["requests", "parameter"] = "requests"
     """How several completions of a prompt are asked for: a request each, with a seed each; or one request with the
