@@ -215,10 +215,11 @@ class FirstNode:
             if message["kind"] == "hello":
                 self._greet(guest, message)
             elif message["kind"] == "blind":
-                # Whoever says so has proved nothing: it is said here, and waited for on.
+                # Whoever says so has proved nothing, and so cannot end the run: it is said here, and waited for on.
                 self._notice(
                     f"machine {message['node']} ({message['host']}) does not see the folder {self._run.run_dir} of "
-                    f"this run: it looked in {message['folder']}. All machines need it on a file system they share"
+                    f"this run: it looked in {message['folder']}. All machines need it on a file system they share. "
+                    f"{self._waited_on()}"
                 )
                 guest.wire.close()
             else:
@@ -239,7 +240,7 @@ class FirstNode:
         if why is not None:
             wire.send("refused", why=why)
             wire.close()
-            self._notice(f"{name} was refused: {why}")
+            self._notice(f"{name} was refused: {why}{'' if self._wrong else f'. {self._waited_on()}'}")
             return
         self._members[node] = _Member(wire, name)
         self._names[node] = visible(name)
@@ -286,6 +287,12 @@ class FirstNode:
         message = f"{_counted(awaited)} did not come within {self._run.launch.start_minutes:g} minutes{said}"
         hint = "start the same command there, with its own --node-rank; launch.start_minutes says how long is waited"
         return LaunchError("T517", message, hint)
+
+    def _waited_on(self) -> str:
+        if self._in_attempt:
+            return "The run goes on"
+        minutes = self._run.launch.start_minutes
+        return f"Another launcher may come: it is waited for {minutes:g} minutes in all, or end it with Ctrl-C"
 
     def _ended_by(self, error: LaunchError) -> LaunchError:
         self._over = error.message

@@ -175,7 +175,8 @@ class TestWhoIsLetIn:
             LaunchError, match=r"did not come .*machine 1 \(.*\) does not see the folder .*elsewhere/run"
         ):
             waiting.result(20)
-        assert any("does not see the folder" in line for line in machines.said)
+        (line,) = (line for line in machines.said if "does not see the folder" in line and "it looked in" in line)
+        assert "Another launcher may come: it is waited for 0.03 minutes in all" in line
 
     def test_a_secret_of_another_run_does_not_do(self, machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
         machines.hurry()
@@ -228,7 +229,8 @@ class TestWhoIsLetIn:
         with pytest.raises(LaunchError, match=said):
             machines.other(1, differing).meet()
         with pytest.raises(LaunchError, match=said):
-            waiting.result(20)
+            waiting.result(2)  # of the 30 seconds that it would wait: this cannot become right
+        assert not any("Another launcher may come" in line for line in machines.said)
 
     def test_another_version_of_the_engine_is_refused(self, machines: Machines) -> None:
         zero = machines.zero()
@@ -255,6 +257,7 @@ class TestWhoIsLetIn:
             machines.other(7).meet()
         with pytest.raises(LaunchError, match="did not come"):
             waiting.result(20)
+        assert sum("Another launcher may come" in line for line in machines.said) == 1
 
     @pytest.mark.parametrize(
         "sent",
