@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
 
 from recipe_engine.algorithms import NAMES, algorithm
 from recipe_engine.compiled import CompiledRun
-from recipe_engine.launch.verdicts import VERDICTS, verdicts_on
+from recipe_engine.launch.verdicts import VERDICTS, Verdict, verdict_on, verdicts_on
 from recipe_engine.recipe.base import Block
 from recipe_engine.schemas import trl_arguments
 
@@ -37,3 +39,12 @@ def test_nothing_is_listed_that_does_not_exist() -> None:
     settings = set(every_setting())
     listed = [pattern for patterns in VERDICTS.values() for pattern in patterns]
     assert [pattern for pattern in listed if not any(fnmatchcase(one, pattern) for one in settings)] == []
+
+
+def test_what_the_documentation_says_of_a_change_is_so() -> None:
+    text = (Path(__file__).parents[2] / "docs/running.md").read_text(encoding="utf-8")
+    table = text[text.index("| a changed setting |") :].split("\n\n")[0].splitlines()[2:]
+    told = [re.findall(r"`([\w.]+)`", row.split("|")[3]) for row in table]
+    order: tuple[Verdict, ...] = ("harmless", "said", "fixed", "refused")
+    assert [{verdict_on(name) for name in names} for names in told] == [{verdict} for verdict in order]
+    assert {name for names in told for name in names} <= set(every_setting())
