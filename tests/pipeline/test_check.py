@@ -85,6 +85,31 @@ def test_an_override_on_the_command_line_is_checked_like_the_file() -> None:
     assert (only(deeper).code, only(deeper).span.file) == ("R203", "<command line>")
 
 
+def test_a_stage_is_named_by_its_id_in_an_override() -> None:
+    text = TRAIN.format(recipe="{training: {algorithm: sft}}")
+    checked = check(text, "stages[sample].sampling.n=2")
+    assert checked.diagnostics == ()
+    assert checked.graph is not None
+    assert checked.graph.nodes[0].tree["sampling"] == {"n": 2}
+    unknown = only(check(text, "stages[sampel].sampling.n=2"))
+    assert (unknown.code, unknown.hint) == ("S141", "did you mean `stages[sample]`?")
+
+
+def test_several_machines_are_refused_where_they_are_asked_for() -> None:
+    Path("sft.yaml").write_text(RECIPE + "launch: {nodes: 2}\n", encoding="utf-8")
+    checked = check(TRAIN.format(recipe="sft.yaml"), gpus=8)
+    found = only(checked)
+    assert (found.code, found.span.file, pointed_at(checked, found)) == ("P127", "sft.yaml", "2")
+    assert [(one.span.file, one.span.line) for one in found.related] == [("pipeline.yaml", 5)]
+    assert "sft would train on 2 machines" in found.message
+    assert found.hint is not None
+    assert "recipe submit" in found.hint
+    one_machine = TRAIN.format(recipe="sft.yaml") + "    overrides: {launch.nodes: 1}\n"
+    assert check(one_machine, gpus=8).diagnostics == ()
+    more = check(one_machine.replace("nodes: 1", "nodes: 3"), gpus=8)
+    assert (only(more).code, only(more).span.file, pointed_at(more, only(more))) == ("P127", "pipeline.yaml", "3")
+
+
 def test_every_mistake_is_found_at_once() -> None:
     text = """\
 seeed: 1
