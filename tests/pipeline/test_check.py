@@ -188,6 +188,11 @@ def test_inputs_and_permissions_are_looked_at_before_the_first_stage_runs() -> N
     check("stages: [{id: a, kind: prepare, rows: ./missing.jsonl}]\n")
     missing = recipe("run", "pipeline.yaml", "--num-gpus", "0")
     assert (missing.exit_code, "there is no missing.jsonl" in missing.output) == (1, True)
+    planned = recipe("plan", "pipeline.yaml")
+    assert (planned.exit_code, "rows unknown yet, missing.jsonl is not there yet" in planned.output) == (0, True)
+    check(TRAIN.format(recipe="{training: {algorithm: sft}}").replace("rows: $sample", "rows: data/mine.jsonl"))
+    planned = recipe("plan", "pipeline.yaml")
+    assert (planned.exit_code, "steps unknown yet, data/mine.jsonl is not there yet" in planned.output) == (0, True)
     rewards = "rewards: [{type: function, path: mine.py, name: score}]"
     Path("mine.py").write_text("def score(prompts, completions): return [0.0]\n", encoding="utf-8")
     check(
