@@ -18,7 +18,7 @@ from recipe_engine.schemas import trl_arguments
 from .support import GRPO, SFT, compilation, compiled
 
 ROOT = Path(__file__).parents[2]
-RECIPES = sorted([*ROOT.glob("recipes/**/*.yaml"), *ROOT.glob("tests/fixtures/recipes/*.yaml")])
+RECIPES = sorted([*ROOT.glob("recipes/[qt]*/**/*.yaml"), *ROOT.glob("tests/fixtures/recipes/*.yaml")])
 
 
 @pytest.fixture(autouse=True)

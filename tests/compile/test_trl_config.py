@@ -15,7 +15,7 @@ from recipe_engine.schemas import trl_arguments
 from scripts import generate_trl_catalogue
 
 ROOT = Path(__file__).parents[2]
-RECIPES = sorted(ROOT.glob("recipes/**/*.yaml"))
+RECIPES = sorted(ROOT.glob("recipes/[qt]*/**/*.yaml"))
 
 # What the config works out in __post_init__, from other arguments or the device, where it is not given.
 WORKED_OUT = {

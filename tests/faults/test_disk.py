@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,12 +15,13 @@ from safetensors.torch import load_file
 from recipe_engine.checkpoints import STAGING, whole_checkpoints
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.model import model_path
-from tests.faults.support import command, finished, recipe, run_to_end, start, steps_logged
+from tests.faults.support import command, finished, recipe, run_to_end, start, steps_logged, wait_until
 from tests.runtime.support import compiled
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="mounts file systems")
 
-_SIZE = 16 << 20
+_SIZE = 48 << 20
+_LEFT = 31 << 19
 """A checkpoint of the embedded model takes 7.2 MB, the model 2.4: two checkpoints fit, and nothing beside them."""
 
 
@@ -48,17 +50,27 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def run_while_somebody_fills(disk: Path, file: Path) -> tuple[int, str]:
+    """A run on a disk that has room enough when it starts, and no longer at its first step."""
+    process = start(file)
+    wait_until(process, lambda: steps_logged(disk / "run") >= 1)
+    assert not list((disk / "run").glob("checkpoint-*"))
+    with (disk / "filler").open("wb") as filler:
+        os.posix_fallocate(filler.fileno(), 0, shutil.disk_usage(disk).free - _LEFT)
+    return finished(process)
+
+
 def test_a_checkpoint_that_does_not_fit_ends_the_run_and_costs_none_of_the_earlier_ones(
     tmp_path: Path, small_disk: Path
 ) -> None:
     output = small_disk / "run"
-    file = recipe(tmp_path, training={"output_dir": str(output), "save_steps": 4, "save_total_limit": 8})
-    code, said = finished(start(file))
+    settings = {"output_dir": str(output), "max_steps": 60, "save_steps": 20, "save_total_limit": 4}
+    code, said = run_while_somebody_fills(small_disk, recipe(tmp_path, training=settings))
     assert code == 1, said
-    assert f"error: the disk is full: {output} could not be written: the checkpoint of step 12 was not saved" in said
+    assert f"error: the disk is full: {output} could not be written: the checkpoint of step 60 was not saved" in said
     assert f"free some space ({output} holds 2 checkpoints, 14 MB; the newest is needed), and start again" in said
     assert "Traceback" not in said
-    assert [path.name for path in whole_checkpoints(output)] == ["checkpoint-4", "checkpoint-8"]
+    assert [path.name for path in whole_checkpoints(output)] == ["checkpoint-20", "checkpoint-40"]
     assert not (output / STAGING).exists()
 
 
@@ -66,18 +78,19 @@ def test_a_model_that_does_not_fit_is_saved_from_the_last_checkpoint_once_it_doe
     tmp_path: Path, small_disk: Path
 ) -> None:
     output = small_disk / "run"
-    file = recipe(tmp_path, training={"output_dir": str(output), "save_steps": 6, "save_total_limit": 8})
-    code, said = finished(start(file))
+    settings = {"output_dir": str(output), "max_steps": 40, "save_steps": 20, "save_total_limit": 4}
+    file = recipe(tmp_path, training=settings)
+    code, said = run_while_somebody_fills(small_disk, file)
     assert code == 1, said
     assert f"error: the disk is full: {output}" in said
     assert "Traceback" not in said
-    assert [path.name for path in whole_checkpoints(output)] == ["checkpoint-6", "checkpoint-12"]
-    shutil.rmtree(output / "checkpoint-6")
+    assert [path.name for path in whole_checkpoints(output)] == ["checkpoint-20", "checkpoint-40"]
+    (small_disk / "filler").unlink()
     said = run_to_end(file)
     assert "only the model is left to be saved" in said
-    assert steps_logged(output) == 12
+    assert steps_logged(output) == 40
     assert (
-        load_file(output / "model.safetensors").keys() == load_file(output / "checkpoint-12/model.safetensors").keys()
+        load_file(output / "model.safetensors").keys() == load_file(output / "checkpoint-40/model.safetensors").keys()
     )
 
 
