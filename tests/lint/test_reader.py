@@ -580,7 +580,8 @@ def test_a_first_generation_template_gives_notes_and_warnings_only() -> None:
     assert checked.recipe.argument("beta") == 0.1
 
 
-UNUSED = ("L304", "L303", "L316", "L338")  # settings of 4-bit weights, of LoRA and of evaluation, all switched off
+# Settings of 4-bit weights, of LoRA and of evaluation, all switched off; checkpoints that cannot be resumed.
+UNUSED = ("L304", "L303", "L316", "L338")
 
 
 @pytest.mark.parametrize(

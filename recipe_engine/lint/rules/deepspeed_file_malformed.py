@@ -31,7 +31,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from recipe_engine.lint.report import nearest, shown
+from recipe_engine.diagnostics.spelling import nearest
+from recipe_engine.lint.report import shown
 from recipe_engine.lint.rule import Context, Finding
 from recipe_engine.parallel.deepspeed_file import read_deepspeed_config, unknown_keys, wrong_shapes
 from recipe_engine.parallel.deepspeed_keys import REMOVED
