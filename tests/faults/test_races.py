@@ -57,7 +57,9 @@ def _race(file: Path, output: Path, *, resumed: bool) -> None:
         texts = [Path(out.name).read_text(encoding="utf-8") for out in said]
         assert len(going_on) == 1, texts
         (winner,) = going_on
-        assert holder(output / "run") == (winner.pid, socket.gethostname())
+        held = holder(output / "run")
+        assert held is not None
+        assert (held.pid, held.host) == (winner.pid, socket.gethostname())
         for one, text in zip(contenders, texts, strict=True):
             if one is not winner:
                 assert one.returncode == 1, text
