@@ -35,8 +35,9 @@ def connect(run: CompiledRun) -> None:
     if run.gpus > 0:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # before NCCL takes the first of all
     store, rank, size = _meet(run)
-    # A time limit of ours: transformers drops ddp_timeout where use_cpu is set.
-    limit = timedelta(minutes=run.launch.hang_minutes)
+    # A limit of ours: transformers drops ddp_timeout where use_cpu is set. It comes after the launcher's, which shows
+    # where each process stands before it ends them.
+    limit = timedelta(minutes=1.5 * run.launch.hang_minutes + 1)
     distributed.init_process_group(_backend(run), store=store, rank=rank, world_size=size, timeout=limit)
     if deepspeed:
         _tell_deepspeed(run, limit)
