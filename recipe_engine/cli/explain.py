@@ -40,8 +40,8 @@ def explain(
     by_name = {doc.name: doc for doc in codes.values()}
     found = codes.get(code.upper()) or by_name.get(code.lower())
     if found is None:
+        from recipe_engine.diagnostics.spelling import nearest
         from recipe_engine.diagnostics.visible import visible
-        from recipe_engine.lint.report import nearest
 
         guess = nearest(code.upper(), codes) or nearest(code, by_name)
         advice = f"did you mean {guess}?" if guess else "`recipe explain` lists all codes"

@@ -48,6 +48,7 @@ def _size(stage: dict[str, Any]) -> str:
     else:
         about = "" if stage["certainty"] == "exact" else f"{stage['certainty']} "
         parts.append(f"{about}{counted(stage['rows'], 'row')}")
+    parts += [f"{shorten(name)} is not there yet" for name in stage["missing"]]
     if stage.get("gpus"):
         parts.append(counted(stage["gpus"], "GPU"))
     return ", ".join(parts)

@@ -61,6 +61,8 @@ def _dataset(dataset: dict[str, Any], invalid_rows: str) -> str:
     name = f"{shorten(dataset['name'])} [{dataset['split']}]"
     weight = f", weight {dataset['weight']:g}" if dataset["weight"] is not None else ""
     if dataset["rows"] is None:
+        if dataset["missing"]:
+            return f"{name}: not there yet, so its rows are unknown; training needs it{weight}"
         return f"{name}: rows unknown until it is fetched{weight}"
     invalid = dataset["invalid"]
     fate = "stops the run" if invalid_rows == "error" else "dropped"

@@ -45,7 +45,7 @@ def schema(
     from recipe_engine.algorithms import NAMES
 
     if name not in NAMES:
-        from recipe_engine.lint.report import nearest
+        from recipe_engine.diagnostics.spelling import nearest
 
         guess = nearest(name, NAMES)
         advice = f"did you mean {guess}?" if guess else f"there are {', '.join(NAMES)}"

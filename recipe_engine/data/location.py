@@ -39,3 +39,9 @@ def locate(name: str) -> Location:
     if looks_local or os.path.exists(path):  # unlike Path.exists, it takes any text for a name
         return Location("local", os.path.abspath(path))
     return Location("hub", name)
+
+
+def is_missing(name: str) -> bool:
+    """Whether a name is that of a file or a folder on this machine that is not there."""
+    location = locate(name)
+    return location.kind == "local" and not os.path.exists(location.value)

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from recipe_engine.diagnostics.spelling import nearest
 from recipe_engine.lint import Checked
 from recipe_engine.lint.renames import RENAMES
-from recipe_engine.lint.report import nearest
 from recipe_engine.recipe.root import BLOCKS
 
 ROOT_KEYS = (*BLOCKS, "rewards", "extends")

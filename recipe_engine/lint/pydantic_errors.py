@@ -10,7 +10,8 @@ from pydantic_core import ErrorDetails
 
 from recipe_engine.algorithms import NAMES, algorithm
 from recipe_engine.diagnostics import Fix
-from recipe_engine.lint.report import Report, dotted, is_slip, nearest, rename_key, replace_value, shown
+from recipe_engine.diagnostics.spelling import nearest
+from recipe_engine.lint.report import Report, dotted, is_slip, rename_key, replace_value, shown
 from recipe_engine.recipe.data import DatasetEntry
 from recipe_engine.recipe.root import BLOCKS
 from recipe_engine.schemas import trl_arguments

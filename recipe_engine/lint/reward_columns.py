@@ -10,7 +10,8 @@ from recipe_engine.data.check import local_rows, open_rows
 from recipe_engine.data.errors import DataError, RowError
 from recipe_engine.data.templates import placeholders
 from recipe_engine.diagnostics import Diagnostic
-from recipe_engine.lint.report import dotted, nearest
+from recipe_engine.diagnostics.spelling import nearest
+from recipe_engine.lint.report import dotted
 from recipe_engine.recipe.data import DatasetEntry
 from recipe_engine.recipe.rewards import HttpReward, JudgeReward, Reward
 from recipe_engine.recipe.root import Recipe

@@ -10,7 +10,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from recipe_engine.data.location import locate
+from recipe_engine.data.location import is_missing, locate
 from recipe_engine.launch.inputs import local_inputs
 from recipe_engine.launch.resume import Change
 from recipe_engine.lint.reader import read_recipe
@@ -139,6 +139,11 @@ def external_names(work: Work, instance: Instance) -> Iterator[str]:
     for task in getattr(node.stage, "tasks", []):
         if task.endswith((".yaml", ".yml")):
             yield os.path.join(folder, task)
+
+
+def missing_inputs(work: Work, instance: Instance) -> list[str]:
+    """The paths of what a stage names itself on this machine and that is not there."""
+    return list(dict.fromkeys(locate(name).value for name in external_names(work, instance) if is_missing(name)))
 
 
 def _named(tree: Any, path: Place = ()) -> Iterator[str]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recipe_engine.diagnostics import Diagnostic
+from recipe_engine.diagnostics import Diagnostic, Related
 from recipe_engine.lint import Checked, examine, in_order
 from recipe_engine.lint.allow import unused_allowances, without_allowed
 from recipe_engine.lint.report import Report
@@ -87,4 +87,9 @@ def _check_recipe(graph: Graph, node: Node, gpus: int | None) -> tuple[Recipe | 
     document = with_tree(node.recipe.document, preview(graph, node, output_dir_of(graph)))
     inner = Report(document)
     recipe = examine(inner, node.stage.gpus if node.stage.gpus is not None else gpus)
+    if recipe is not None and recipe.launch.nodes > 1:
+        message = f"{node.id} would train on {recipe.launch.nodes} machines, and a pipeline runs on one"
+        hint = "set launch.nodes: 1 in the stage's overrides; or train the recipe by itself with `recipe submit`"
+        named = () if node.recipe.own else (Related(graph.document.value_span((*node.path, "recipe")), "trained here"),)
+        inner.add("P127", "error", ("launch", "nodes"), message, hint=hint, related=named)
     return recipe, inner.diagnostics

@@ -473,6 +473,26 @@ Passes:
       - {id: scored, kind: score, rows: $sample, rewards: [{type: exact_match}]}
       - {id: best, kind: select, rows: $scored, how: threshold, at_least: 1}
 """,
+    """P127 several-machines (error)
+
+A train stage's recipe, or an override, asks for several machines (`launch.nodes`), and a pipeline runs on one. A recipe
+that needs more is submitted by itself (`recipe submit`); another pipeline goes on from the model that it has made.
+
+Fails:
+    stages:
+      - id: sft
+        kind: train
+        recipe: {training: {algorithm: sft}, launch: {nodes: 2}}
+        model: builtin/tiny-chat
+        rows: builtin/conversations
+Passes:
+    stages:
+      - id: sft
+        kind: train
+        recipe: {training: {algorithm: sft}}
+        model: builtin/tiny-chat
+        rows: builtin/conversations
+""",
 )
 
 _RUN = (
@@ -492,7 +512,7 @@ A stage was to make rows and has made none. The message says how many were left 
 train on nothing and report success, so the pipeline stops.
 
 Fails:
-    $ recipe run raft.yaml --num-gpus 1 'stages[chosen].at_least=1000'
+    $ recipe run raft.yaml --num-gpus 1 'stages[raft].stages[chosen].min_group=9'
 Passes:
     $ recipe run raft.yaml --num-gpus 1
 """,
@@ -512,7 +532,7 @@ A stage has to run again, and the model it starts from was removed, as `keep_mod
 Fails:
     $ rm -r models/raft/raft/0001/sample && recipe run raft.yaml --num-gpus 1
 Passes:
-    $ recipe run raft.yaml --num-gpus 1 'stages[sft].keep_models=all' output_dir=models/again
+    $ recipe run raft.yaml --num-gpus 1 'stages[raft].stages[sft].keep_models=all' output_dir=models/again
 """,
     """P205 slices-ran-out (error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recipe_engine.lint.report import nearest
+from recipe_engine.diagnostics.spelling import nearest
 from recipe_engine.pipeline.errors import PipelineError
 from recipe_engine.pipeline.graph import Graph
 from recipe_engine.pipeline.instances import Iterations, instances

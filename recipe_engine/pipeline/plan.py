@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from recipe_engine.algorithms import algorithm
+from recipe_engine.pipeline.basis import missing_inputs
 from recipe_engine.pipeline.counts import Counts, Rows
 from recipe_engine.pipeline.decide import Decision, decide
 from recipe_engine.pipeline.errors import PipelineError
@@ -77,6 +78,7 @@ def _stage(work: Work, node: Node, counts: Counts) -> Plan:
         return plan | {"iterations": node.stage.iterations, "stages": inside}
     gpus = work.gpus_of(node)
     plan |= {"folder": work.folder(first), "gpus": gpus, "loads_model": loads_model(node.stage)}
+    plan["missing"] = missing_inputs(work, first)
     if node.recipe is not None:
         return plan | _training(work, node, first, counts)
     rows = counts.of(node) if node.stage.kind != "gate" else None

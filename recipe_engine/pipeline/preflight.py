@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from recipe_engine.data.location import locate
 from recipe_engine.launch.errors import LaunchError, install_hint
 from recipe_engine.launch.gpus import demand_gpus
 from recipe_engine.launch.paths import shorten
 from recipe_engine.launch.preflight import demand_builtin, demand_model_folder
 from recipe_engine.launch.run_folder import demand_writable
-from recipe_engine.pipeline.basis import external_names
+from recipe_engine.pipeline.basis import missing_inputs
 from recipe_engine.pipeline.errors import PipelineError
 from recipe_engine.pipeline.graph import Node
 from recipe_engine.pipeline.instances import External, Instance, source_of
@@ -95,8 +94,6 @@ def _demand_inputs(work: Work, instance: Instance) -> None:
         if isinstance(source, External) and one.wants == "model" and not of_service:
             demand_builtin(f"{node.id}: {one.text}", source.name)
             demand_model_folder(f"{node.id}: {one.text}", source.name, "config.json")
-    for name in external_names(work, instance):
-        location = locate(name)
-        if location.kind == "local" and not os.path.exists(location.value):
-            hint = "relative paths count from the current folder"
-            raise LaunchError("T505", f"{node.id}: there is no {shorten(location.value)}", hint)
+    for name in missing_inputs(work, instance):
+        hint = "relative paths count from the current folder"
+        raise LaunchError("T505", f"{node.id}: there is no {shorten(name)}", hint)

@@ -62,8 +62,8 @@ def count(name: str, split: str = "train") -> int | None:
     """Rows of a dataset on this machine; none for what is elsewhere."""
     try:
         rows = local_rows(DatasetEntry(name=name, split=split))
+        return None if rows is None else sum(1 for _ in rows)
     except DataError as error:
         if error.code == "D408":
             return None
         raise PipelineError("P205", f"{name}: {error.message}", error.hint) from error
-    return None if rows is None else sum(1 for _ in rows)

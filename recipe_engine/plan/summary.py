@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -12,18 +13,20 @@ from recipe_engine.algorithms import algorithm
 from recipe_engine.algorithms.batch import batch_of, round_of
 from recipe_engine.compile import Compilation, file_name_of
 from recipe_engine.compiled import CompiledRun
+from recipe_engine.data.location import is_missing
 from recipe_engine.data.mixture import RowCount, count_rows, demand_rows, is_random, mixed_rows
 from recipe_engine.data.steps import step_tokens
 from recipe_engine.parallel.memory import GIB, Line
 from recipe_engine.plan.disk import checkpoints_at_once, disk_needed
 from recipe_engine.plan.steps import argument_of, drops_overlong_rows, steps_of
+from recipe_engine.recipe.data import DatasetEntry
 from recipe_engine.schemas import trl_arguments
 
 Plan = dict[str, Any]
 
 
 def plan_as_data(compilation: Compilation, command: list[str]) -> Plan:
-    """Everything that a run will do.
+    """Everything that a run will do. A local dataset that is not there yet has unknown rows; training refuses it.
 
     Raises:
         DataError: a local dataset cannot be read or used, or there are too few rows for one step.
@@ -31,8 +34,16 @@ def plan_as_data(compilation: Compilation, command: list[str]) -> Plan:
     run = compilation.run
     chosen = algorithm(run.algorithm)
     tokens = step_tokens(run.settings)
-    counts = count_rows(run.data.datasets, run.data, chosen.shapes, None, run.thinking, tokens)
-    evaluation = count_rows(run.data.eval_datasets, run.data, chosen.shapes, None, run.thinking, tokens)
+
+    def counted(entries: Sequence[DatasetEntry]) -> list[RowCount]:
+        return [
+            RowCount(entry, None)
+            if is_missing(entry.name)
+            else count_rows([entry], run.data, chosen.shapes, None, run.thinking, tokens)[0]
+            for entry in entries
+        ]
+
+    counts, evaluation = counted(run.data.datasets), counted(run.data.eval_datasets)
     rows = mixed_rows(counts, run.data)
     if rows is not None and not is_random(run.data.datasets, run.data):
         demand_rows(rows, chosen, partial(argument_of, run), run.processes)
@@ -146,7 +157,7 @@ def _generation(run: CompiledRun, steps: int | None) -> Plan:
 def _dataset(count: RowCount) -> Plan:
     entry: Plan = {"name": count.entry.name, "split": count.entry.split, "weight": count.entry.weight}
     if count.report is None:
-        return {**entry, "rows": None}
+        return {**entry, "rows": None, "missing": is_missing(count.entry.name)}
     report = count.report
     found = report.converter.format or "prompt templates" if report.converter else None
     return {**entry, "rows": report.rows, "used": report.used, "invalid": report.invalid_count, "format": found}

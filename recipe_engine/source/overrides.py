@@ -2,6 +2,7 @@ r"""``a.b[0].c=value`` from the command line, laid over a recipe.
 
 - The path is keys joined by dots; a list index is ``[0]`` or ``.0``. What is missing on the way is created: a list
   where an index comes next, else a mapping. An index equal to the list's length appends.
+- ``[sample]`` is the item of a list whose ``id``, or where it has none its ``name``, is that text. It has to be there.
 - The first ``=`` ends the path; blanks around it and at both ends are ignored.
 - A value that starts with ``[``, ``{``, ``"`` or ``'`` is YAML in flow style. Any other value is one plain scalar,
   taken whole: ``1e-5`` is a float and nothing is null, but ``: ``, `` #``, ``*``, ``&`` and ``!`` mean nothing
@@ -17,6 +18,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from recipe_engine.diagnostics import Diagnostic, Related, Span
+from recipe_engine.diagnostics.spelling import nearest
 from recipe_engine.source import refused
 from recipe_engine.source.document import COMMAND_LINE, Mark
 from recipe_engine.source.node import MAX_DEPTH, MAX_NODES, Node
@@ -24,7 +26,7 @@ from recipe_engine.source.parse import parse
 from recipe_engine.source.scalars import plain_node
 from recipe_engine.source.text import Text, check_characters, shown
 
-_STEP = re.compile(r"\.?(?P<name>[^\s.\[\]\"']+)|\[(?P<index>[0-9]{1,9})\]")
+_STEP = re.compile(r"\.?(?P<name>[^\s.\[\]\"']+)|\[(?P<item>[^\s\[\]\"'-][^\s\[\]\"']*)\]")
 _INDEX = re.compile(r"[0-9]{1,9}")
 _BLANKS = " \t\r\n"
 _EXAMPLE = "write it as training.learning_rate=1e-5 or data.datasets[0].name=my/data"
@@ -74,14 +76,15 @@ def apply_override(root: Node, override: Override) -> tuple[Node, list[Diagnosti
     node: Node | None = root
     for step in override.steps:
         if node is None or node.content is None:
-            content: dict[str, Node] | list[Node] = {} if step.number is None else []
+            content: dict[str, Node] | list[Node] = [] if step.bracketed or step.number is not None else {}
             node = Node(content, _mark(trail, override.steps, value_span))
         wrong = _misfit(node, step, trail)
         if wrong is not None:
             return root, [wrong]
-        if isinstance(node.content, list) and step.number is not None:
-            trail.append((node, step.number))
-            node = node.content[step.number] if step.number < len(node.content) else None
+        if isinstance(node.content, list):
+            (index,) = _places(node.content, step)
+            trail.append((node, index))
+            node = node.content[index] if index < len(node.content) else None
         elif isinstance(node.content, dict):
             trail.append((node, step.name))
             node = node.content.get(step.name)
@@ -113,13 +116,13 @@ def _path(text: Text) -> tuple[tuple[_Step, ...], Diagnostic | None]:
     at = start
     while at < end:
         match = _STEP.match(override, at, end)
-        # A name follows a dot, except at the start; an index follows a name.
+        # A name follows a dot, except at the start; an item follows a name.
         if match is None or (match["name"] is not None and (override[at] == ".") != bool(steps)):
             break
-        if match["index"] is not None and not steps:
+        if match["item"] is not None and not steps:
             break
-        group = "name" if match["name"] is not None else "index"
-        steps.append(_Step(match[group], group == "index", text.span(*match.span(group))))
+        group = "name" if match["name"] is not None else "item"
+        steps.append(_Step(match[group], group == "item", text.span(*match.span(group))))
         at = match.end()
     if at < end:
         return (), _error("S140", f"{shown(path[start:end])} is not a path", text.span(at, end), _EXAMPLE)
@@ -163,9 +166,13 @@ def _misfit(node: Node, step: _Step, trail: list[tuple[Node, str | int]]) -> Dia
         message = f"{where} is a mapping, which has no item [{step.name}]"
         return Diagnostic("S142", "error", message, step.span, hint, None, here)
     if isinstance(node.content, list):
+        if step.number is None and step.bracketed:
+            return _wrong_id(node.content, step, trail, here)
         count = len(node.content)
         if step.number is None:
-            hint = f"write an index: {shown(f'{_spelled([*(key for _, key in trail), 0])}.{step.name}')}"
+            path = _spelled([key for _, key in trail])
+            item = f"{path}[{step.name}]" if _places(node.content, step) else f"{path}[0].{step.name}"
+            hint = f"write an item in brackets: {shown(item)}"
             message = f"{where} is a list, which has no key {shown(step.name)}"
             return Diagnostic("S142", "error", message, step.span, hint, None, here)
         if step.number > count:
@@ -178,6 +185,54 @@ def _misfit(node: Node, step: _Step, trail: list[tuple[Node, str | int]]) -> Dia
     message = f"{where} is a single value, which has no {'item' if step.bracketed else 'key'} {shown(step.name)}"
     hint = "set the value as a whole, or correct the path"
     return Diagnostic("S142", "error", message, step.span, hint, None, here)
+
+
+def _places(items: list[Node], step: _Step) -> list[int]:
+    """The indices of the items that ``step`` names."""
+    if step.number is not None:
+        return [step.number]
+    return [index for index, item in enumerate(items) if _id_of(item) == step.name]
+
+
+def _id_of(item: Node) -> str | None:
+    """The text by which an item of a list is known."""
+    if not isinstance(item.content, dict):
+        return None
+    known = item.content.get("id") or item.content.get("name")
+    return None if known is None or isinstance(known.content, dict | list) else str(known.content)
+
+
+def _wrong_id(
+    items: list[Node], step: _Step, trail: list[tuple[Node, str | int]], here: tuple[Related, ...]
+) -> Diagnostic | None:
+    """Return the finding where not exactly one item is known by the text in brackets."""
+    places = _places(items, step)
+    if len(places) == 1:
+        return None
+    where = _spelled([key for _, key in trail])
+    if places:
+        message = f"{shown(where)} has {len(places)} items called {shown(step.name)}"
+        hint = f"write an index: {' or '.join(f'[{index}]' for index in places[:6])}"
+        return Diagnostic("S141", "error", message, step.span, hint, None, here)
+    known = list(dict.fromkeys(one for item in items if (one := _id_of(item)) is not None))
+    inside = _holder_of(items, trail[-1][1], step.name)
+    close = nearest(step.name, known)
+    if inside is not None:
+        hint = f"it is in another: {shown(f'{where}[{inside}].{trail[-1][1]}[{step.name}]')}"
+    elif close is not None:
+        hint = f"did you mean {shown(f'{where}[{close}]')}?"
+    else:
+        hint = f"there are {_listed(known)}" if known else "no item of it has an id or a name; write an index: [0]"
+    return Diagnostic("S141", "error", f"{shown(where)} has no item {shown(step.name)}", step.span, hint, None, here)
+
+
+def _holder_of(items: list[Node], key: str | int, name: str) -> str | None:
+    """The id of an item that has a list under the same key with an item called so: a loop among stages."""
+    for item in items:
+        inner = item.content.get(key) if isinstance(item.content, dict) and isinstance(key, str) else None
+        if inner is not None and isinstance(inner.content, list) and name in map(_id_of, inner.content):
+            return _id_of(item)
+    return None
 
 
 def _mark(trail: list[tuple[Node, str | int]], steps: tuple[_Step, ...], value: Span) -> Mark:

@@ -91,6 +91,28 @@ def test_unknown_rows_are_said_to_be_unknown() -> None:
     assert section(out, "batch")[-1] == "  optimizer steps: unknown until the rows are"
 
 
+def test_a_dataset_that_is_not_there_yet_is_planned_and_said_and_not_trained() -> None:
+    held_out = "data:\n  eval_datasets: [{name: ./held-out}]\n"
+    text = SFT.replace("builtin/conversations", "data/mine.jsonl").replace("data:\n", held_out)
+    text += "  eval_strategy: epoch\n"
+    out = planned(text)
+    assert section(out, "data") == [
+        "  data/mine.jsonl [train]: not there yet, so its rows are unknown; training needs it"
+    ]
+    assert section(out, "evaluation") == [
+        "  held-out [train]: not there yet, so its rows are unknown; training needs it"
+    ]
+    assert section(out, "batch")[-1] == "  optimizer steps: unknown until the rows are"
+    (dataset,) = json.loads(planned(text, "--json"))["datasets"]
+    assert (dataset["rows"], dataset["missing"]) == (None, True)
+    refused = recipe("train", "--config", "a.yaml", "--num-gpus", "0")
+    assert (refused.exit_code, "error[D401]" in refused.stderr) == (1, True)
+    Path("data").mkdir()
+    Path("data/mine.jsonl").write_text("[", encoding="utf-8")
+    broken = recipe("plan", "a.yaml")
+    assert (broken.exit_code, "error[D4" in broken.stderr) == (1, True)
+
+
 def test_rows_that_packing_splits_leave_the_steps_to_the_training() -> None:
     text = SFT.replace("builtin/conversations", "builtin/text").replace("sft", "cpt")
     assert re.fullmatch(

@@ -11,13 +11,17 @@ import pytest
 
 from recipe_engine.algorithms import NAMES
 from recipe_engine.algorithms.batch import batch_of, round_of
-from recipe_engine.compile import Options, compile_recipe
+from recipe_engine.cli.plan_text import plan_as_text
+from recipe_engine.compile import Compilation, Options, compile_recipe
 from recipe_engine.compiled import CompiledRun
+from recipe_engine.launch.command import worker_command
 from recipe_engine.lint import check
 from recipe_engine.plan.steps import argument_of
+from recipe_engine.plan.summary import plan_as_data
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "recipes" / "training"
+QUICKSTARTS = sorted((ROOT / "recipes" / "quickstart").glob("[a-z]*.yaml"))
 RECIPES = sorted(str(file.relative_to(FOLDER).with_suffix("")) for file in FOLDER.glob("*/*.yaml"))
 
 
@@ -26,12 +30,16 @@ def _in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
-def compiled(name: str, gpus: int = 8) -> CompiledRun:
-    checked = check(FOLDER / f"{name}.yaml", gpus=gpus)
+def compilation(file: Path, gpus: int) -> Compilation:
+    checked = check(file, gpus=gpus)
     assert checked.diagnostics == ()
     assert checked.recipe is not None
     assert checked.document is not None
-    return compile_recipe(checked.recipe, checked.document, Options(gpus=gpus)).run
+    return compile_recipe(checked.recipe, checked.document, Options(gpus=gpus))
+
+
+def compiled(name: str, gpus: int = 8) -> CompiledRun:
+    return compilation(FOLDER / f"{name}.yaml", gpus).run
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -40,6 +48,30 @@ def test_a_recipe_has_no_finding_and_compiles(name: str) -> None:
     assert run.algorithm == name.partition("/")[0]
     assert run.processes == 8 * run.launch.nodes
     assert run.planned.gpu is None or run.planned.gpu <= run.launch.gpu_memory_gib * 2**30
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_planned_also_where_its_rows_are_not_there_yet(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # without the user's own data/
+    made = compilation(FOLDER / f"{name}.yaml", 8)
+    plan = plan_as_data(made, worker_command(made.run))
+    steps = made.run.arguments.get("max_steps", -1)
+    assert (plan["rows"], plan["steps"]["total"]) == (None, steps if steps > 0 else None)
+    datasets = [*plan["datasets"], *plan["eval_datasets"]]
+    assert {one["name"] for one in datasets if one["missing"]} == {
+        one["name"] for one in datasets if one["name"].startswith(f"{tmp_path}/data/")
+    }
+    assert plan_as_text(plan).count("not there yet") == sum(one["missing"] for one in datasets)
+
+
+@pytest.mark.parametrize("file", QUICKSTARTS, ids=lambda file: file.stem)
+def test_a_quickstart_is_planned_to_its_last_step(file: Path) -> None:
+    made = compilation(file, 0)
+    plan = plan_as_data(made, worker_command(made.run))
+    assert plan["rows"] > 0
+    assert plan["steps"]["total"] > 0
 
 
 def test_every_algorithm_has_one() -> None:

@@ -538,6 +538,7 @@ def test_a_first_generation_template_gives_notes_and_warnings_only() -> None:
         ("R208", "warning", "epsilon"),
         ("R208", "warning", "epsilon_high"),
         ("R208", "warning", "steps_per_generation"),
+        ("L338", "note", "true"),
         ("L356", "note", '"your-project"'),
         ("L356", "note", '"your-entity"'),
         ("L356", "note", '"your-wandb-name"'),
@@ -547,17 +548,18 @@ def test_a_first_generation_template_gives_notes_and_warnings_only() -> None:
     assert checked.recipe.argument("beta") == 0.1
 
 
-UNUSED = ("L304", "L303", "L316")  # settings of 4-bit weights, of LoRA and of evaluation, all switched off
+# Settings of 4-bit weights, of LoRA and of evaluation, all switched off; checkpoints that cannot be resumed.
+UNUSED = ("L304", "L303", "L316", "L338")
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("sft", ("L316",)),
+        ("sft", ("L316", "L338")),
         ("cpt", UNUSED),
         ("dpo", UNUSED),
-        ("grpo", ("L304", "L303", "L339", "L316")),
-        ("gspo", ("L304", "L303", "L339", "L332", "L316")),
+        ("grpo", ("L304", "L303", "L339", "L316", "L338")),
+        ("gspo", ("L304", "L303", "L339", "L332", "L316", "L338")),
     ],
 )
 def test_a_recipe_of_the_native_dialect_has_no_errors(name: str, expected: tuple[str, ...]) -> None:

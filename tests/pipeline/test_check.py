@@ -85,6 +85,31 @@ def test_an_override_on_the_command_line_is_checked_like_the_file() -> None:
     assert (only(deeper).code, only(deeper).span.file) == ("R203", "<command line>")
 
 
+def test_a_stage_is_named_by_its_id_in_an_override() -> None:
+    text = TRAIN.format(recipe="{training: {algorithm: sft}}")
+    checked = check(text, "stages[sample].sampling.n=2")
+    assert checked.diagnostics == ()
+    assert checked.graph is not None
+    assert checked.graph.nodes[0].tree["sampling"] == {"n": 2}
+    unknown = only(check(text, "stages[sampel].sampling.n=2"))
+    assert (unknown.code, unknown.hint) == ("S141", "did you mean `stages[sample]`?")
+
+
+def test_several_machines_are_refused_where_they_are_asked_for() -> None:
+    Path("sft.yaml").write_text(RECIPE + "launch: {nodes: 2}\n", encoding="utf-8")
+    checked = check(TRAIN.format(recipe="sft.yaml"), gpus=8)
+    found = only(checked)
+    assert (found.code, found.span.file, pointed_at(checked, found)) == ("P127", "sft.yaml", "2")
+    assert [(one.span.file, one.span.line) for one in found.related] == [("pipeline.yaml", 5)]
+    assert "sft would train on 2 machines" in found.message
+    assert found.hint is not None
+    assert "recipe submit" in found.hint
+    one_machine = TRAIN.format(recipe="sft.yaml") + "    overrides: {launch.nodes: 1}\n"
+    assert check(one_machine, gpus=8).diagnostics == ()
+    more = check(one_machine.replace("nodes: 1", "nodes: 3"), gpus=8)
+    assert (only(more).code, only(more).span.file, pointed_at(more, only(more))) == ("P127", "pipeline.yaml", "3")
+
+
 def test_every_mistake_is_found_at_once() -> None:
     text = """\
 seeed: 1
@@ -163,6 +188,11 @@ def test_inputs_and_permissions_are_looked_at_before_the_first_stage_runs() -> N
     check("stages: [{id: a, kind: prepare, rows: ./missing.jsonl}]\n")
     missing = recipe("run", "pipeline.yaml", "--num-gpus", "0")
     assert (missing.exit_code, "there is no missing.jsonl" in missing.output) == (1, True)
+    planned = recipe("plan", "pipeline.yaml")
+    assert (planned.exit_code, "rows unknown yet, missing.jsonl is not there yet" in planned.output) == (0, True)
+    check(TRAIN.format(recipe="{training: {algorithm: sft}}").replace("rows: $sample", "rows: data/mine.jsonl"))
+    planned = recipe("plan", "pipeline.yaml")
+    assert (planned.exit_code, "steps unknown yet, data/mine.jsonl is not there yet" in planned.output) == (0, True)
     rewards = "rewards: [{type: function, path: mine.py, name: score}]"
     Path("mine.py").write_text("def score(prompts, completions): return [0.0]\n", encoding="utf-8")
     check(

@@ -22,6 +22,9 @@ RECIPE = "t: {lr: 1, name: x}\nd:\n  sets:\n  - {name: a}\n  - {name: b}\nempty:
         ("d.sets.1.name=c", ("d", "sets", 1, "name"), "c"),
         ("d.sets[2].name=c", ("d", "sets", 2, "name"), "c"),
         ("d.sets.2=c", ("d", "sets", 2), "c"),
+        ("d.sets[b].name=c", ("d", "sets", 1, "name"), "c"),
+        ("d.sets[b].more[0]=c", ("d", "sets", 1, "more", 0), "c"),
+        ("d.sets[b]=c", ("d", "sets", 1), "c"),
         ("d.sets=[a, 'b', {c: 1e-5}]", ("d", "sets"), ["a", "b", {"c": 1e-5}]),
         ("t={lr: 5}", ("t",), {"lr": 5}),
         ('t.name="a # b"', ("t", "name"), "a # b"),
@@ -52,6 +55,52 @@ def test_the_value_is_set(read, override, path, value):
     assert got == value
     assert type(got) is type(value)
     assert outcome.document.marks[path].origin == "command line"
+
+
+PIPELINE = """\
+stages:
+  - {id: raft, kind: loop, stages: [{id: sample, name: other, n: 1}, {id: 7, n: 1}]}
+  - {id: other, rewards: [{type: length}, {type: length, name: short}], data: {datasets: [{name: org/my.data}]}}
+  - {id: twice}
+  - {id: twice}
+"""
+
+
+@pytest.mark.parametrize(
+    ("override", "path"),
+    [
+        ("stages[raft].stages[sample].n=2", ("stages", 0, "stages", 0, "n")),
+        ("stages[0].stages[sample].n=2", ("stages", 0, "stages", 0, "n")),
+        ("stages[other].rewards[short].n=2", ("stages", 1, "rewards", 1, "n")),
+        ("stages[other].data.datasets[org/my.data].n=2", ("stages", 1, "data", "datasets", 0, "n")),
+        ("stages[0].stages[1].n=2", ("stages", 0, "stages", 1, "n")),
+    ],
+)
+def test_an_item_is_found_by_its_id_or_where_it_has_none_by_its_name(read, override, path):
+    outcome = read(PIPELINE, override)
+    assert outcome.findings == []
+    got = outcome.tree
+    for step in path:
+        got = got[step]
+    assert got == 2
+    assert outcome.document.marks[path].origin == "command line"
+
+
+@pytest.mark.parametrize(
+    ("override", "message", "hint"),
+    [
+        ("stages[raff].n=2", "`stages` has no item `raff`", "did you mean `stages[raft]`?"),
+        ("stages[none].n=2", "`stages` has no item `none`", "there are `raft`, `other`, `twice`"),
+        ("stages[sample].n=2", "`stages` has no item `sample`", "it is in another: `stages[raft].stages[sample]`"),
+        ("stages[twice].n=2", "`stages` has 2 items called `twice`", "write an index: [2] or [3]"),
+        ("stages[other].new[a]=2", "`stages[1].new` has no item `a`", "no item of it has an id or a name"),
+        ("stages.other.n=2", "`stages` is a list, which has no key `other`", "`stages[other]`"),
+    ],
+)
+def test_an_id_that_no_item_has_or_several_is_an_error_with_what_is_meant(read, override, message, hint):
+    found = read(PIPELINE, override).only
+    assert found.message == message
+    assert hint in found.hint
 
 
 def test_what_an_override_replaces_leaves_no_marks(read):
@@ -117,13 +166,19 @@ def test_an_override_of_one_item_leaves_its_twin_alone(read):
         ("t.=5", "S140", "."),
         ("[0].t=5", "S140", "[0].t"),
         ("d.sets[-1]=5", "S140", "[-1]"),
-        ("d.sets[x]=5", "S140", "[x]"),
+        ("[a].name=5", "S140", "[a].name"),
+        ("d.sets[]=5", "S140", "[]"),
+        ("d.sets[a", "S140", "d.sets[a"),
         ("d.sets[0]name=5", "S140", "name"),
         ("t l=5", "S140", " l"),
         ("extends=base.yaml", "S140", "extends"),
         ("d.sets[3].name=x", "S141", "3"),
         ("d.sets.99999=x", "S141", "99999"),
         ("new[1]=x", "S141", "1"),
+        ("new[a]=x", "S141", "a"),
+        ("d.sets[c].name=x", "S141", "c"),
+        ("t[name]=5", "S142", "name"),
+        ("t.lr[a]=5", "S142", "a"),
         ("t[0]=5", "S142", "0"),
         ("d.sets.name=5", "S142", "name"),
         ("d.sets." + "9" * 5000 + "=5", "S142", "9" * 5000),

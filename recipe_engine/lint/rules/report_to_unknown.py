@@ -26,7 +26,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from recipe_engine.lint.report import nearest, replace_value, shown
+from recipe_engine.diagnostics.spelling import nearest
+from recipe_engine.lint.report import replace_value, shown
 from recipe_engine.lint.rule import Context, Finding
 from recipe_engine.source import Path
 

@@ -42,7 +42,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from recipe_engine.lint.report import nearest, shown
+from recipe_engine.diagnostics.spelling import nearest
+from recipe_engine.lint.report import shown
 from recipe_engine.lint.rule import Context, Finding
 from recipe_engine.lint.rules.reward_outside_folder import wrong_path
 from recipe_engine.recipe.rewards import FunctionReward

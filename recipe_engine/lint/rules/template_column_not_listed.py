@@ -23,8 +23,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from recipe_engine.diagnostics.spelling import nearest
 from recipe_engine.lint.facts import enumerated
-from recipe_engine.lint.report import dotted, nearest
+from recipe_engine.lint.report import dotted
 from recipe_engine.lint.rows import TEMPLATES, columns_named, entries
 from recipe_engine.lint.rule import Context, Finding
 

@@ -12,7 +12,7 @@ from recipe_engine.data.errors import DataError
 from recipe_engine.data.location import locate
 from recipe_engine.data.rows import converter_for
 from recipe_engine.data.steps import step_tokens
-from recipe_engine.lint.report import nearest
+from recipe_engine.diagnostics.spelling import nearest
 from recipe_engine.lint.reward_columns import named_columns
 from recipe_engine.pipeline.checks import Findings
 from recipe_engine.pipeline.checks.steps import Missing, after_step

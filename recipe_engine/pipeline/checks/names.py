@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from recipe_engine.lint.report import nearest, shown
+from recipe_engine.diagnostics.spelling import nearest
+from recipe_engine.lint.report import shown
 from recipe_engine.pipeline.checks import Findings
 from recipe_engine.pipeline.graph import MAKE_ROWS, Carried, Named, Node, Sliced, Target, splits_of
 from recipe_engine.pipeline.references import Reference

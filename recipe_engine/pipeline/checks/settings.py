@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from recipe_engine.data.location import locate
-from recipe_engine.lint.report import nearest
+from recipe_engine.diagnostics.spelling import nearest
 from recipe_engine.pipeline.checks import Findings
 from recipe_engine.pipeline.counts import Counts
 from recipe_engine.pipeline.folders import output_dir_of

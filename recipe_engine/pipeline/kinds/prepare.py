@@ -13,6 +13,7 @@ from pathlib import Path
 from recipe_engine.compiled_stage import ROWS, CompiledStage, StageResult
 from recipe_engine.data.cells import Row
 from recipe_engine.data.errors import DataError, RowError
+from recipe_engine.data.slices import sliced
 from recipe_engine.data.sources import raw_rows
 from recipe_engine.pipeline.prepare import MAKERS
 from recipe_engine.pipeline.prepare.content import digest
@@ -87,18 +88,16 @@ def _prepare(compiled: CompiledStage, stage: PrepareStage, scratch: Path, splits
 
 
 def _rows(compiled: CompiledStage, stage: PrepareStage, scratch: Path) -> Iterator[tuple[str, Row]]:
-    """The rows of all datasets, each with the name of its place."""
+    """The rows of all datasets, or the stage's slice of them, each with the name of its place."""
     sources = [*stage.datasets, *([Source(name=stage.rows)] if stage.rows is not None else [])]
-    first, last = compiled.slice or (0, None)
-    rows = (
-        (f"{source.name}, row {number}", row)
-        for source in sources
-        for number, row in enumerate(
-            islice(raw_rows(DatasetEntry(**source.model_dump(exclude={"max_samples"})), scratch), source.max_samples),
-            start=1,
-        )
-    )
-    return islice(rows, first, last)
+
+    def read() -> Iterator[tuple[str, Row]]:
+        for source in sources:
+            entry = DatasetEntry(**source.model_dump(exclude={"max_samples"}))
+            for number, row in enumerate(islice(raw_rows(entry, scratch), source.max_samples), start=1):
+                yield f"{source.name}, row {number}", row
+
+    return sliced(read, compiled.slice)
 
 
 def _note_invalid(stage: PrepareStage, counts: Counts, place: str, error: RowError) -> None:

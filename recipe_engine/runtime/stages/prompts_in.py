@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from recipe_engine.data.check import open_rows
 from recipe_engine.data.errors import DataError, RowError
 from recipe_engine.data.rows import TAKEN_BY_REWARDS
+from recipe_engine.data.slices import sliced
 from recipe_engine.data.sources import raw_rows
 from recipe_engine.recipe.data import DataBlock, DatasetEntry, RowShape
 from recipe_engine.recipe.thinking import ThinkingBlock
@@ -52,23 +53,6 @@ def prompt_rows(
 def raw_part(name: str, part: tuple[int, int] | None, cache: Path) -> Iterator[Row]:
     """The rows of a dataset as they are."""
     return sliced(lambda: raw_rows(DatasetEntry(name=name), cache), part)
-
-
-def sliced(rows: Callable[[], Iterator[Row]], part: tuple[int, int] | None) -> Iterator[Row]:
-    """Some of the rows, counted on around the end."""
-    if part is None:
-        yield from rows()
-        return
-    first, last = part
-    count = sum(1 for _ in rows())
-    if count == 0:
-        return
-    place = first
-    while place < last:
-        begin = place % count
-        taken = min(last - place, count - begin)
-        yield from islice(rows(), begin, begin + taken)
-        place += taken
 
 
 class Ids:

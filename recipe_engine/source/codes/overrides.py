@@ -6,8 +6,8 @@ OVERRIDES = (
     """S140 override-form (error)
 
 An override is a path, `=` and a value: training.learning_rate=1e-5. The path is keys joined by dots; an item of a
-list is [0] or .0. It has no dashes in front, which are for the command's own options. The value is read as in the
-file. `extends` can only be given in the file.
+list is [0] or .0, or [sample] by its id or name. It has no dashes in front, which are for the command's own options.
+The value is read as in the file. `extends` can only be given in the file.
 
 Fails:
     # override: --training.learning_rate=1e-5
@@ -20,11 +20,22 @@ Passes:
 """,
     """S141 override-index (error)
 
-The index in an override is beyond the end of the list. The first item has index 0; the index that equals the list's
-length appends an item, so a list can grow by one item at a time.
+The index in an override is beyond the end of the list, or no item, or more than one, has the id or name in brackets.
+The first item has index 0; the index that equals the list's length appends an item, so a list can grow by one item at a
+time.
 
 Fails:
     # override: data.datasets[2].split=test
+    data:
+      datasets:
+        - {name: my/data}
+Fails:
+    # override: data.datasets[mine/data].split=test
+    data:
+      datasets:
+        - {name: my/data}
+Passes:
+    # override: data.datasets[my/data].split=test
     data:
       datasets:
         - {name: my/data}
