@@ -132,7 +132,7 @@ def _run(work: Work, record: Record) -> int:
     from recipe_engine.pipeline.instances import instances
     from recipe_engine.pipeline.limits import key_of
     from recipe_engine.pipeline.lock import take
-    from recipe_engine.pipeline.record import LOG, Log, begin_record, end_record
+    from recipe_engine.pipeline.record import LOG, Log, Recorder
 
     output_dir = Path(work.output_dir)
     graph = work.graph
@@ -146,19 +146,20 @@ def _run(work: Work, record: Record) -> int:
     except OSError as error:
         fail("T503", f"{error.filename or output_dir}: {error.strerror}", "choose another output_dir")
     keys = [one.key for one in instances(graph, work.iterations)]
-    begin_record(output_dir, record.model_copy(update={"keys": keys}))
+    recorder = Recorder(output_dir, record.model_copy(update={"keys": keys}))
     log = Log(output_dir / LOG)
     code = EXIT_FINDINGS
     device = "the CPU" if work.gpus == 0 else f"{work.gpus} GPU{'s' if work.gpus > 1 else ''}"
     log.say(f"{output_dir.name}: on {device}; everything is in {shorten(output_dir)}")
     try:
-        code = run_pipeline(work, Limits(first, last, record.replace), log.say, log, held.descriptor)
+        limits = Limits(first, last, record.replace)
+        code = run_pipeline(work, limits, log.say, log, held.descriptor, recorder.begin)
     except PipelineError as error:
         log.say(f"error[{error.code}]: {error.message}")
         if error.hint:
             log.say(f"  = help: {error.hint}")
     finally:
-        end_record(output_dir, code, [one.key for one in instances(graph, work.iterations)])
+        recorder.end(code, [one.key for one in instances(graph, work.iterations)])
         held.release()
     if code == 0:
         log.say(f"{output_dir.name}: done")

@@ -52,6 +52,9 @@ class _State:
     limits: Limits
     say: Say
     lock: int
+    begins: Callable[[], None] = lambda: None
+    """Called when the first stage is about to run."""
+    has_begun: bool = False
     manifests: dict[str, Manifest] = field(default_factory=dict)
     running: dict[str, tuple[Instance, Decision, float]] = field(default_factory=dict)
     free: list[str] = field(default_factory=list)
@@ -59,18 +62,21 @@ class _State:
     stopped_by: str | None = None
 
 
-def run_pipeline(work: Work, limits: Limits, say: Say, screen: Screen, lock: int) -> int:
+def run_pipeline(
+    work: Work, limits: Limits, say: Say, screen: Screen, lock: int, begins: Callable[[], None] = lambda: None
+) -> int:
     """Run a pipeline to its end. Returns the exit code.
 
     ``say`` tells what is done and why; the stages write to ``screen``. ``lock`` is the descriptor that holds the
-    pipeline's folder; every process inherits it.
+    pipeline's folder; every process inherits it. ``begins`` is called once, when the first stage is about to run:
+    never where nothing has to run, or where what stands in the way is found before.
 
     Raises:
         PipelineError: before anything runs, a result stands in the way that other settings have made; or a stage that
             was named is not complete.
     """
     devices = visible_devices(work.gpus).split(",") if work.gpus else []
-    state = _State(work, limits, say, lock, free=devices)
+    state = _State(work, limits, say, lock, begins, free=devices)
     _demand_unchanged(state)
     processes = Processes(screen)
     with processes.passing_signals_on():
@@ -203,6 +209,9 @@ def _start(state: _State, processes: Processes, instance: Instance, devices: lis
     where = f" on GPU {', '.join(devices)}" if devices else ""
     state.say(f"{instance.key}: runs{where}: {why}")
     _demand_models(state, instance)
+    if not state.has_begun:
+        state.begins()
+        state.has_begun = True
     begun = begin(state.work, instance, decision)
     started = time.time()
     if begun.ended:

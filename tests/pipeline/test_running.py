@@ -64,6 +64,21 @@ def test_a_changed_stage_whose_result_stands_is_named_before_anything_runs(done:
     assert run(done).returncode == 0  # nothing was touched
 
 
+def test_a_start_that_runs_nothing_changes_no_record_of_the_one_before(done: Path) -> None:
+    def records() -> list[bytes]:
+        return [(done / "out" / name).read_bytes() for name in ("pipeline.json", "starts.jsonl")]
+
+    before = records()
+    assert run(done, "stages[1].min_group=2").returncode == 1
+    assert run(done, "--until", "scored").returncode == 0
+    assert run(done).returncode == 0
+    assert records() == before
+    (done / "out/starts.jsonl").write_bytes(before[1].split(b"\n")[0] + b"\n")  # killed before it could say its end
+    assert run(done).returncode == 0
+    (data,) = json.loads(recipe(done, "status", "--folder", ".", "--json").stdout)
+    assert data["state"] == "done"
+
+
 def test_replace_makes_it_anew_and_what_reads_it_only_where_that_has_changed(done: Path) -> None:
     same = run(done, "stages[1].min_group=2", "--replace")
     assert same.returncode == 0, same.stdout
