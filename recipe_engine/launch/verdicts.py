@@ -18,6 +18,7 @@ VERDICTS: dict[Verdict, tuple[str, ...]] = {
             "hands_on_to",
             "allow_*",
             "data.dataset_num_proc",
+            "data.max_invalid_share",
             "model.s3_*",
             "model.trust_remote_code",
         ),

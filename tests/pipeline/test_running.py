@@ -265,8 +265,8 @@ def test_stages_that_do_not_wait_for_one_another_run_at_once_on_gpus_of_their_ow
     held.release()
     begun = [line.split(": ")[0] + ":" + line.split(": ")[1] for line in lines if ": runs" in line or ": done" in line]
     assert begun[:2] == ["a:runs on GPU 4", "b:runs on GPU 7"]
-    assert begun[2].endswith(":done")
-    assert begun[3] in {"c:runs on GPU 4", "c:runs on GPU 7"}
+    assert begun[2].endswith(":done")  # a or b, or both at once
+    assert next(line for line in begun if line.startswith("c:")) in {"c:runs on GPU 4", "c:runs on GPU 7"}
     assert begun[-2] in {"both:runs on GPU 4, 7", "both:runs on GPU 7, 4"}
 
 
