@@ -18,9 +18,9 @@ from recipe_engine.pipeline.manifest import (
     Manifest,
     Stamp,
     changes,
+    look_at_outputs,
     read_begun,
     read_manifest,
-    wrong_outputs,
 )
 from recipe_engine.pipeline.resolve import Work
 
@@ -36,6 +36,7 @@ class Decision:
     why: str
     changed: tuple[str, ...] = ()
     manifest: Manifest | None = None
+    """Of a stage that is skipped, with its files as they are now."""
     basis: Basis | None = None
     files: Mapping[str, Stamp] | None = None
 
@@ -49,11 +50,14 @@ def decide(work: Work, instance: Instance, manifests: Mapping[str, Manifest]) ->
         if manifest.hash != basis.hash:
             changed = tuple(changes(manifest.basis, basis))
             return Decision("replace", "its result is of another pipeline", changed, None, basis, files)
-        missing, other = ([], []) if manifest.model_removed else wrong_outputs(folder, manifest)
-        if missing:
-            return Decision("begin", f"{missing[0]} of its result is missing", (), None, basis, files)
-        if other:
-            return Decision("replace", f"{other[0]} of its result was changed since", (), None, basis, files)
+        if manifest.model_removed:
+            return Decision("skip", "complete and unchanged", (), manifest, basis, files)
+        looked = look_at_outputs(folder, manifest)
+        if looked.missing:
+            return Decision("begin", f"{looked.missing[0]} of its result is missing", (), None, basis, files)
+        if looked.other:
+            return Decision("replace", f"{looked.other[0]} of its result was changed since", (), None, basis, files)
+        manifest = manifest.model_copy(update={"outputs": manifest.outputs | looked.touched, "files": files})
         return Decision("skip", "complete and unchanged", (), manifest, basis, files)
     if Path(folder, MANIFEST).exists():
         return Decision(

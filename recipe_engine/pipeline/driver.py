@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,10 +16,10 @@ from recipe_engine.launch.tee import Screen
 from recipe_engine.pipeline.complete import begin, complete, remove_model
 from recipe_engine.pipeline.decide import Decision, changed_settings, decide
 from recipe_engine.pipeline.errors import PipelineError
-from recipe_engine.pipeline.folders import LOG
+from recipe_engine.pipeline.folders import LOG, MANIFEST
 from recipe_engine.pipeline.graph import Node
 from recipe_engine.pipeline.instances import Instance, Made, instances, source_of, waits_for
-from recipe_engine.pipeline.manifest import Manifest, read_manifest
+from recipe_engine.pipeline.manifest import Manifest, read_manifest, write_json
 from recipe_engine.pipeline.processes import Child, Processes
 from recipe_engine.pipeline.resolve import Work
 from recipe_engine.pipeline.slices import trim_as_they_stand, trimmed
@@ -201,6 +202,7 @@ def _start(state: _State, processes: Processes, instance: Instance, devices: lis
     if decision.act == "skip" and decision.manifest is not None:
         state.say(f"{instance.key}: skipped: {decision.why}")
         state.manifests[instance.key] = decision.manifest
+        _note_touched(state, instance, decision.manifest)
         _judge(state, instance, decision.manifest)
         return
     if decision.act == "replace" and not state.limits.replace:
@@ -228,6 +230,14 @@ def _start(state: _State, processes: Processes, instance: Instance, devices: lis
         named=state.work.gpus > 0,
     )
     state.running[instance.key] = (instance, decision, started)
+
+
+def _note_touched(state: _State, instance: Instance, manifest: Manifest) -> None:
+    """Note files that were touched and hold the same, so that the next start need not read them again."""
+    folder = state.work.folder(instance)
+    if read_manifest(folder) != manifest:
+        with suppress(OSError):  # only that start is slower
+            write_json(Path(folder, MANIFEST), manifest)
 
 
 def _environment(instance: Instance, devices: Sequence[str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from recipe_engine.pipeline.errors import PipelineError
 from recipe_engine.pipeline.graph import Node
 from recipe_engine.pipeline.instances import Instance, instances, waits_for
 from recipe_engine.pipeline.manifest import Manifest
+from recipe_engine.pipeline.outside import missing_models
 from recipe_engine.pipeline.resolve import Work, compile_train, loads_model
 from recipe_engine.pipeline.slices import trim_as_they_stand
 from recipe_engine.plan.steps import steps_of
@@ -78,7 +79,7 @@ def _stage(work: Work, node: Node, counts: Counts) -> Plan:
         return plan | {"iterations": node.stage.iterations, "stages": inside}
     gpus = work.gpus_of(node)
     plan |= {"folder": work.folder(first), "gpus": gpus, "loads_model": loads_model(node.stage)}
-    plan["missing"] = missing_inputs(work, first)
+    plan["missing"] = list(dict.fromkeys([*missing_inputs(work, first), *missing_models(work, node)]))
     if node.recipe is not None:
         return plan | _training(work, node, first, counts)
     rows = counts.of(node) if node.stage.kind != "gate" else None

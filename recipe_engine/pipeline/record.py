@@ -92,7 +92,9 @@ class Recorder:
             return
         record = read_record(self._folder)
         if record is not None and record.keys != keys:
-            write_whole(self._folder / RECORD, record.model_copy(update={"keys": keys}).model_dump_json(indent=1) + "\n")
+            write_whole(
+                self._folder / RECORD, record.model_copy(update={"keys": keys}).model_dump_json(indent=1) + "\n"
+            )
         _append(self._folder, {"event": "end", "time": round(time.time(), 3), "code": code})
 
 

@@ -30,7 +30,7 @@ from recipe_engine.recipe.stages.base import Stage
 from recipe_engine.recipe.stages.generate import HttpEngine
 from recipe_engine.source import Path
 
-_OF_SERVICES = {"judge", "http"}
+OF_SERVICES = {"judge", "http"}
 """Types of rewards whose ``model`` is a service's name."""
 
 
@@ -164,7 +164,7 @@ def _absolute(tree: Any, of_service: bool, path: Path = ()) -> Any:
         return [_absolute(value, of_service, (*path, index)) for index, value in enumerate(tree)]
     if isinstance(tree, dict):
         names = set() if path or not of_service else {"model", "base"}
-        if path and tree.get("type") in _OF_SERVICES:
+        if path and tree.get("type") in OF_SERVICES:
             names = {"model"}
         return {
             key: value if key in names else _absolute(value, of_service, (*path, key)) for key, value in tree.items()

@@ -8,6 +8,7 @@ import pytest
 
 from recipe_engine.diagnostics import Diagnostic
 from recipe_engine.pipeline.check import CheckedPipeline, check_pipeline
+from recipe_engine.pipeline.data import check_pipeline_data
 from tests.cli.support import recipe
 
 TRAIN = """\
@@ -193,6 +194,22 @@ def test_inputs_and_permissions_are_looked_at_before_the_first_stage_runs() -> N
     check(TRAIN.format(recipe="{training: {algorithm: sft}}").replace("rows: $sample", "rows: data/mine.jsonl"))
     planned = recipe("plan", "pipeline.yaml")
     assert (planned.exit_code, "steps unknown yet, data/mine.jsonl is not there yet" in planned.output) == (0, True)
+    text = "models: {mine: models/nope}\nstages:\n  - {id: a, kind: prepare, rows: ./missing.jsonl}\n"
+    text += "  - {id: b, kind: generate, model: $mine, rows: $a}\n  - {id: c, kind: generate, model: ./no, rows: $a}\n"
+    checked = check(text)
+    assert checked.diagnostics == ()
+    planned = recipe("plan", "pipeline.yaml")
+    assert (planned.exit_code, "no is not there yet" in planned.output) == (0, True)
+    assert "models/nope is not there yet" in planned.output
+    found = check_pipeline_data(checked)
+    assert [(one.code, pointed_at(checked, one)) for one in found] == [
+        ("D401", "./missing.jsonl"),
+        ("T505", "models/nope"),
+        ("T505", "./no"),
+    ]
+    assert recipe("lint", "--data", "pipeline.yaml").exit_code == 1
+    refused = recipe("run", "pipeline.yaml", "--num-gpus", "0", "stages[0].rows=builtin/questions")
+    assert (refused.exit_code, "b: $mine: models/nope does not exist" in refused.output) == (1, True)
     rewards = "rewards: [{type: function, path: mine.py, name: score}]"
     Path("mine.py").write_text("def score(prompts, completions): return [0.0]\n", encoding="utf-8")
     check(

@@ -113,6 +113,12 @@ def test_a_result_that_was_removed_is_made_again_and_one_that_was_edited_is_left
     assert "best: runs: rows/train/part-00000.jsonl of its result is missing" in again.stdout
     assert (said(again, "runs"), said(again, "skipped")) == (["best"], ["scored", "short"])
     assert shard.read_bytes() == before
+    shard.write_bytes(before.replace(b"answer 0.2", b"answer 9.9"))  # of the same size
+    edited = run(done)
+    assert edited.returncode == 1
+    assert "part-00000.jsonl of its result was changed since" in edited.stdout
+    shard.write_bytes(before)  # another time and perhaps another inode, the same content
+    assert said(run(done), "skipped") == ["scored", "best", "short"]
     shard.write_bytes(before + before)
     edited = run(done)
     assert edited.returncode == 1
