@@ -130,7 +130,7 @@ def _run(work: Work, record: Record) -> int:
     from recipe_engine.pipeline.driver import Limits, run_pipeline
     from recipe_engine.pipeline.errors import PipelineError
     from recipe_engine.pipeline.instances import instances
-    from recipe_engine.pipeline.limits import key_of
+    from recipe_engine.pipeline.limits import demand_order, key_of
     from recipe_engine.pipeline.lock import take
     from recipe_engine.pipeline.record import LOG, Log, Recorder
 
@@ -139,6 +139,7 @@ def _run(work: Work, record: Record) -> int:
     try:
         first = key_of(graph, work.iterations, record.begin, "--from", last=False) if record.begin else None
         last = key_of(graph, work.iterations, record.until, "--until", last=True) if record.until else None
+        demand_order(graph, work.iterations, first, last)
         output_dir.mkdir(parents=True, exist_ok=True)
         held = take(output_dir, lambda message: write(message))
     except (PipelineError, LaunchError) as error:

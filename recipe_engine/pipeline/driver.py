@@ -133,8 +133,11 @@ def _planned(state: _State) -> list[Instance]:
         trim_as_they_stand(state.work)
     everything = list(instances(state.work.graph, state.work.iterations))
     keys = [one.key for one in everything]
+    if state.limits.first is not None and state.limits.first not in keys:
+        message = f"--from {state.limits.first}: the loop ends before that iteration, where its slices run out"
+        raise PipelineError("P203", message, "name an earlier one, counted from 0")
     start = keys.index(state.limits.first) if state.limits.first else 0
-    end = keys.index(state.limits.last) + 1 if state.limits.last else len(keys)
+    end = keys.index(state.limits.last) + 1 if state.limits.last in keys else len(keys)
     for instance in everything[:start]:
         manifest = read_manifest(state.work.folder(instance))
         if manifest is None:

@@ -10,8 +10,8 @@ from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.preflight import demand_builtin, demand_model_folder
 from recipe_engine.pipeline.graph import Named, Node
 from recipe_engine.pipeline.instances import External, Instance, source_of
-from recipe_engine.pipeline.references import Wants, wanted_at
-from recipe_engine.pipeline.resolve import OF_SERVICES, Work, absolute
+from recipe_engine.pipeline.references import OF_SERVICES, Wants, wanted_at
+from recipe_engine.pipeline.resolve import Work, absolute
 from recipe_engine.recipe.stages.generate import HttpEngine
 from recipe_engine.source import Document, Path
 

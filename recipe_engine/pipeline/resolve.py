@@ -24,14 +24,11 @@ from recipe_engine.pipeline.instances import (
     source_of,
 )
 from recipe_engine.pipeline.reader import build_stage
-from recipe_engine.pipeline.references import Reference, substituted, wanted_at
+from recipe_engine.pipeline.references import OF_SERVICES, Reference, substituted, wanted_at
 from recipe_engine.pipeline.training import with_tree
 from recipe_engine.recipe.stages.base import Stage
 from recipe_engine.recipe.stages.generate import HttpEngine
 from recipe_engine.source import Path
-
-OF_SERVICES = {"judge", "http"}
-"""Types of rewards whose ``model`` is a service's name."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ from recipe_engine.launch.lock import lock_folder
 from recipe_engine.launch.tee import Screen
 from recipe_engine.pipeline.check import check_pipeline
 from recipe_engine.pipeline.driver import Limits, run_pipeline
+from recipe_engine.pipeline.errors import PipelineError
 from recipe_engine.pipeline.instances import instances, waits_for
+from recipe_engine.pipeline.limits import key_of
 from recipe_engine.pipeline.lock import take
 from recipe_engine.pipeline.manifest import read_manifest
 from recipe_engine.pipeline.resolve import compile_stage, work_of
@@ -144,6 +146,8 @@ def test_until_and_from_run_a_part(folder: Path) -> None:
     assert (said(rest, "runs"), said(rest, "skipped")) == (["short"], [])
     unknown = run(folder, "--until", "bset")
     assert "did you mean best?" in unknown.stderr
+    empty = run(folder, "--from", "short", "--until", "best")
+    assert (empty.returncode, "--from short comes after --until best" in empty.stderr) == (1, True)
 
 
 def test_a_failed_stage_ends_the_pipeline_with_the_place_of_its_log(folder: Path) -> None:
@@ -178,6 +182,9 @@ def test_status_logs_and_resume_know_a_pipeline(done: Path) -> None:
     assert (data["state"], [stage["state"] for stage in data["stages"]]) == ("done", ["complete"] * 3)
     assert "short: done: 4 rows in, 4 out" in recipe(done, "logs", "out").stdout
     assert "prompts: 4" in recipe(done, "logs", "out", "--stage", "best").stdout
+    assert (
+        "out has no stage bset\n  = help: did you mean best?" in recipe(done, "logs", "out", "--stage", "bset").stderr
+    )
     (done / "out/short/manifest.json").unlink()
     (done / "out/short/begun.json").unlink()
     resumed = recipe(done, "resume", "out")
@@ -238,6 +245,10 @@ def test_a_loop_takes_further_rows_each_time_and_ends_where_they_do(folder: Path
     assert list(found)[-1] == "again/0001/sft"
     assert compile_stage(work, found["again/0001/part"]).slice == (5, 10)
     assert compile_stage(work, found["again/0001/all"]).merged_rows == [f"{folder}/out/again/0000/part/rows/train"]
+    assert key_of(graph, work.iterations, "again/1/all", "--until", last=True) == "again/0001/all"
+    with pytest.raises(PipelineError, match="the loop again has no iteration 2") as beyond:
+        key_of(graph, work.iterations, "again/2/all", "--until", last=True)
+    assert beyond.value.hint == "it has 2, counted from 0: again/0 to again/1"
     needs = {one.key for one in waits_for(graph, found["again/0001/sft"], work.iterations)}
     assert needs == {"again/0000/sft", "again/0001/all"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recipe_engine.diagnostics import Diagnostic, Severity
+from recipe_engine.diagnostics import Diagnostic, Fix, Severity
 from recipe_engine.lint.report import Report
 from recipe_engine.pipeline.graph import Graph
 from recipe_engine.source import Document, Path
@@ -29,7 +29,8 @@ class Findings:
         severity: Severity = "error",
         at_key: bool = False,
         document: Document | None = None,
+        fix: Fix | None = None,
     ) -> None:
         """Add a finding at a place of the pipeline's document, or of another."""
         report = Report(document or self.graph.document, self.diagnostics)
-        report.add(code, severity, path, message, at_key=at_key, hint=hint)
+        report.add(code, severity, path, message, at_key=at_key, hint=hint, fix=fix)

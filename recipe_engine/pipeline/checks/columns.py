@@ -35,8 +35,13 @@ _MOST_BYTES = 8 << 20
 """Larger local files are not opened for their columns where that reads them whole."""
 _PROMPTS: tuple[RowShape, ...] = ("prompt",)
 _WITH_COMPLETIONS: tuple[RowShape, ...] = ("messages", "prompt_completion")
-_SAMPLED = ("prompt_id", "prompt", "sample_idx", "completion", "finish_reason", "model")
+_SAMPLED = ("prompt_id", "prompt", "sample_idx", "completion", "completion_tokens", "finish_reason", "model")
 _OF_A_COMPLETION = frozenset({"completion", "sample_idx", "finish_reason", "reward", "rewards", "completion_ids"})
+_MADE_BY = {
+    "prompt_id": "put a generate stage before this one: it gives each prompt its prompt_id",
+    "reward": "put a score stage before this one: it gives each completion its reward",
+}
+"""Columns that stages make, and which."""
 _WAYS = {
     "preference": "best_worst",
     "prompt_completion": "best_of_n, threshold, top_k or conditional",
@@ -239,7 +244,11 @@ def _add(columns: _Columns, path: Path, name: str, known: Iterable[str], what: s
 
 def _hint(name: str, known: Iterable[str]) -> str:
     names = list(known)
+    if name in _MADE_BY:
+        return _MADE_BY[name]
     close = nearest(name, names)
+    if close is None and name == "completion":
+        return "put a generate stage before this one: it makes completions"
     return f"did you mean {close}?" if close else f"the columns are {', '.join(names)}"
 
 

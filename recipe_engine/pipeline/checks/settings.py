@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from recipe_engine.data.location import locate
-from recipe_engine.diagnostics.spelling import nearest
 from recipe_engine.pipeline.checks import Findings
+from recipe_engine.pipeline.checks.metrics import not_measured
 from recipe_engine.pipeline.counts import Counts
 from recipe_engine.pipeline.folders import output_dir_of
 from recipe_engine.pipeline.graph import Node
@@ -29,11 +29,6 @@ _OF_HOW = {
     "normalize": ("conditional",),
 }
 """Settings of a select stage, and which of its ways read them."""
-_MEASURED = frozenset(
-    {"prompts", "completions", "reward", "rewards", "length", "eos", "clipped", "repetition", "well_formed", "groups"}
-    | {"sources", "nll", "tasks"}
-)
-"""What an evaluation's summary has of each model."""
 _OF_TRAINING = {
     "eval_datasets": "remove it",
     "eval_holdout": "a prepare stage makes splits",
@@ -203,28 +198,12 @@ def _check_gate(findings: Findings, node: Node, stage: GateStage) -> None:
         path = (*node.path, "conditions", index)
         if condition.at_least is None and condition.at_most is None:
             findings.add("P126", path, "a condition needs `at_least` or `at_most`")
-        if isinstance(evaluate, EvaluateStage) and (why := _not_measured(condition.metric, evaluate)):
-            hint = "begin with candidate, base or difference; docs/pipelines.md lists the numbers"
-            findings.add("P114", (*path, "metric"), f"the evaluation has no `{condition.metric}`: {why}", hint=hint)
-
-
-def _not_measured(metric: str, stage: EvaluateStage) -> str | None:
-    """Why an evaluation will not have a number, where that can be told."""
-    side, _, rest = metric.partition(".")
-    if side not in {"candidate", "base", "difference"}:
-        return f"there is no `{side}`"
-    if side in {"base", "difference"} and stage.base is None:
-        return "it compares with no `base`"
-    if rest.startswith("nll") and stage.nll_rows is None:
-        return "it has no `nll_rows`"
-    if rest.startswith("tasks") and not stage.tasks:
-        return "it has no `tasks`"
-    if rest.split(".")[0] in {"reward", "rewards", "groups"} and not stage.rewards:
-        return "it has no `rewards`"
-    if rest.split(".")[0] not in _MEASURED:
-        close = nearest(rest.split(".")[0], _MEASURED)
-        return f"did you mean {side}.{close}?" if close else f"measured are {', '.join(sorted(_MEASURED))}"
-    return None
+        if isinstance(evaluate, EvaluateStage):
+            thinking = findings.graph.pipeline.thinking is not None
+            why = not_measured(condition.metric, evaluate, thinking=thinking)
+            if why is not None:
+                hint = "docs/stages.md lists the numbers of an evaluation"
+                findings.add("P114", (*path, "metric"), f"the evaluation has no `{condition.metric}`: {why}", hint=hint)
 
 
 def _check_slices(findings: Findings, node: Node, stage: LoopStage, counts: Counts) -> None:
