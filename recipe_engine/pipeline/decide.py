@@ -49,7 +49,14 @@ def decide(work: Work, instance: Instance, manifests: Mapping[str, Manifest]) ->
     if manifest is not None:
         if manifest.hash != basis.hash:
             changed = tuple(changes(manifest.basis, basis))
-            return Decision("replace", "its result is of another pipeline", changed, None, basis, files)
+            return Decision(
+                "replace",
+                f"its result was made with {_what_differs(manifest.basis, basis)}",
+                changed,
+                None,
+                basis,
+                files,
+            )
         if manifest.model_removed:
             return Decision("skip", "complete and unchanged", (), manifest, basis, files)
         looked = look_at_outputs(folder, manifest)
@@ -67,10 +74,15 @@ def decide(work: Work, instance: Instance, manifests: Mapping[str, Manifest]) ->
         return Decision("begin", "it has not run yet", (), None, basis, files)
     if begun.hash == basis.hash:
         return Decision("go on", f"it was begun, and did not end{_so_far(folder)}", (), None, basis, files)
+    why = f"it was begun with {_what_differs(begun, basis)}"
     if _so_far(folder):
-        changed = tuple(changes(begun, basis))
-        return Decision("replace", f"it was begun as another{_so_far(folder)}", changed, None, basis, files)
-    return Decision("begin", "it was begun as another, and had come to nothing", (), None, basis, files)
+        return Decision("replace", f"{why}{_so_far(folder)}", tuple(changes(begun, basis)), None, basis, files)
+    return Decision("begin", f"{why}, and had made nothing yet", (), None, basis, files)
+
+
+def _what_differs(before: Basis, now: Basis) -> str:
+    settings, inputs = before.settings != now.settings, before.inputs != now.inputs
+    return "other settings and inputs" if settings and inputs else "other inputs" if inputs else "other settings"
 
 
 def changed_settings(work: Work, instance: Instance) -> list[str]:

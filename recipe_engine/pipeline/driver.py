@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from recipe_engine.launch.command import clean_environment, cpu_environment
+from recipe_engine.launch.failure import signal_name
 from recipe_engine.launch.gpus import visible_devices
 from recipe_engine.launch.paths import shorten
 from recipe_engine.launch.tee import Screen
@@ -87,7 +88,8 @@ def run_pipeline(
             _tell(state, error)
             _wait_for_the_rest(state, processes)
     if processes.received and not _is_done(state):
-        say(f"{os.path.basename(work.output_dir)}: stopped; `recipe run` with the same file goes on from here")
+        by = signal_name(processes.received[0])
+        say(f"{os.path.basename(work.output_dir)}: stopped by {by}; the same command goes on from here")
         return 128 + processes.received[0]
     return EXIT_FAILED if state.failed or state.stopped_by is not None else 0
 
@@ -154,7 +156,7 @@ def _demand_unchanged(state: _State) -> None:
     for instance in _planned(state):
         changed = changed_settings(state.work, instance)
         if changed:
-            raise _in_the_way(state, instance, "its result is of another pipeline", changed)
+            raise _in_the_way(state, instance, "its result was made with other settings", changed)
 
 
 def _in_the_way(state: _State, instance: Instance, why: str, changed: Sequence[str]) -> PipelineError:
@@ -164,7 +166,7 @@ def _in_the_way(state: _State, instance: Instance, why: str, changed: Sequence[s
     return PipelineError(
         "P201",
         f"{instance.key}: {why}, and stands in {folder}:{lines}{more}",
-        "add --replace to make it anew; or write another output_dir; or undo the change",
+        f"add --replace to make it anew; or write another {state.work.output_option}; or undo the change",
     )
 
 
@@ -276,7 +278,7 @@ def _ended(state: _State, child: Child, code: int, processes: Processes) -> None
         _complete(state, instance, decision, started)
         return
     if processes.received:
-        state.say(f"{instance.key}: stopped")
+        state.say(f"{instance.key}: stopped by {signal_name(processes.received[0])}")
         return
     log = shorten(Path(state.work.folder(instance), LOG))
     state.failed = True

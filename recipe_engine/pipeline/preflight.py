@@ -29,7 +29,7 @@ def preflight(work: Work) -> None:
         PipelineError: the key of a service is not set.
     """
     demand_gpus(work.gpus)
-    demand_writable(Path(work.output_dir), "output_dir")
+    demand_writable(Path(work.output_dir), work.output_option)
     for node in work.graph.nodes:
         instance = Instance(node, 0 if node.loop is not None else None)
         for package, extra in _packages(node):

@@ -41,6 +41,8 @@ class Work:
     allow_reward_code: bool = False
     allow_remote_code: bool = False
     iterations: dict[str, int] = field(default_factory=dict)
+    output_option: str = "output_dir"
+    """Where the folder is named: ``--out`` of a verb for one stage."""
 
     def folder(self, instance: Instance) -> str:
         """The folder of one stage."""

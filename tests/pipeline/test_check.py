@@ -307,3 +307,24 @@ stages:
         ("P108", "put a score stage"),
         ("P108", "put a generate stage"),
     ]
+
+
+def test_a_wrong_stage_keeps_no_other_from_being_checked() -> None:
+    text = """\
+stages:
+  - {id: a, kind: generate, model: $nix, rows: builtin/questions}
+  - {id: b, kind: select, rows: builtin/questions, how: top_k}
+  - {id: c, kind: select, rows: $a, how: best_of_n, k: 3}
+  - {id: d, kind: generate, model: builtin/tiny-chat, rows: builtin/questions}
+  - {id: e, kind: score, rows: $d, rewards: [{type: exact_match, answer_column: solution}]}
+  - {id: f, kind: train, model: builtin/tiny-chat, rows: $a, recipe: {training: {algorithm: sft, learning_rate: 0.5}}}
+  - {id: g, kind: train, model: builtin/tiny-chat, rows: $d, recipe: {training: {algorithm: sft, learning_rte: 1}}}
+"""
+    assert {(one.code, pointed_at(checked, one)) for checked in [check(text)] for one in checked.diagnostics} == {
+        ("P101", "$nix"),
+        ("P126", "top_k"),
+        ("P111", "k"),
+        ("P108", "solution"),
+        ("L321", "0.5"),
+        ("R201", "learning_rte"),
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -60,7 +61,7 @@ def test_every_stage_runs_once_and_hands_its_rows_on(folder: Path) -> None:
 def test_a_changed_stage_whose_result_stands_is_named_before_anything_runs(done: Path) -> None:
     changed = run(done, "stages[1].min_group=2")
     assert changed.returncode == 1
-    assert "error[P201]: best: its result is of another pipeline" in changed.stdout
+    assert "error[P201]: best: its result was made with other settings" in changed.stdout
     assert "min_group: null -> 2" in changed.stdout
     assert said(changed, "runs") == []
     assert run(done).returncode == 0  # nothing was touched
@@ -192,6 +193,14 @@ def test_status_logs_and_resume_know_a_pipeline(done: Path) -> None:
     assert recipe(done, "wait", "out").returncode == 0
 
 
+def test_status_shows_the_verdict_of_a_gate(done: Path) -> None:
+    manifest = json.loads((done / "out/short/manifest.json").read_text(encoding="utf-8"))
+    manifest |= {"kind": "gate"}
+    manifest["result"] |= {"rows_in": 0, "rows_out": 0, "summary": {"verdict": "not_ready"}}
+    (done / "out/short/manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert "short: not ready" in recipe(done, "status", "--folder", ".").stdout
+
+
 def test_a_pipeline_in_the_background_can_be_waited_for(folder: Path) -> None:
     started = run(folder, "--nohup")
     assert started.returncode == 0, started.stderr
@@ -209,8 +218,12 @@ def test_the_plan_shows_what_is_complete_and_what_would_run(done: Path) -> None:
         ("short", 12, "at most"),
     ]
     assert [run["act"] for run in data["runs"]] == ["skip", "skip", "skip"]
+    shutil.copytree(done / "out", done / "cut")
+    shutil.rmtree(done / "cut/best")
+    data = json.loads(recipe(done, "plan", "pipeline.yaml", "--json", "output_dir=cut").stdout)
+    assert [run["act"] for run in data["runs"]] == ["skip", "begin", "open"]
     text = recipe(done, "run", "pipeline.yaml", "--num-gpus", "0", "--dry-run", "stages[1].min_group=2").stdout
-    assert "best: in the way: its result is of another pipeline" in text
+    assert "best: in the way: its result was made with other settings" in text
     assert "min_group: null -> 2" in text
 
 
@@ -312,7 +325,7 @@ def test_a_signal_ends_the_running_stage_and_leaves_no_process(folder: Path) -> 
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 143, output
-    assert "scored: stopped" in output
+    assert "scored: stopped by SIGTERM" in output
     environments = (folder_.joinpath("environ") for folder_ in Path("/proc").glob("[0-9]*"))
     for file in environments:
         try:

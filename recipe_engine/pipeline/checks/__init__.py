@@ -19,6 +19,11 @@ class Findings:
     gpus: int | None
     """How many GPUs will be used, where that is known."""
 
+    @property
+    def errors(self) -> int:
+        """How many errors were found so far."""
+        return sum(one.severity == "error" for one in self.diagnostics)
+
     def add(
         self,
         code: str,

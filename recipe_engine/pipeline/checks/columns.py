@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from recipe_engine.algorithms import algorithm
@@ -70,10 +70,12 @@ class _Columns:
         return _of_dataset(source.name, split) if isinstance(source, External) else self.made_by(source.instance.node)
 
 
-def check(findings: Findings, recipes: dict[Node, Recipe]) -> None:
-    """Check the columns of every stage, in the order of the file."""
+def check(findings: Findings, recipes: dict[Node, Recipe], wrong: Collection[Node] = ()) -> None:
+    """Check the columns of every stage, in the order of the file; not of those that are ``wrong`` already."""
     columns = _Columns(findings)
     for node in findings.graph.nodes:
+        if node in wrong:
+            continue
         stage = node.stage
         if isinstance(stage, PrepareStage):
             columns.known[node] = _prepare(columns, node, stage)

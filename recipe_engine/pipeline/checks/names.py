@@ -19,11 +19,14 @@ Add = Callable[[str, str, str | None], None]
 _MAKE = "prepare, generate, score, select and evaluate make rows"
 
 
-def check(findings: Findings) -> None:
-    """Check every name."""
+def check(findings: Findings) -> set[Node]:
+    """Check every name. Returns the stages of which a name is wrong: of these nothing else can be told."""
+    before = findings.errors
     _check_ids(findings)
     cycles = {node for cycle in _cycles(findings) for node in cycle}
+    wrong = set(findings.graph.nodes) if findings.errors > before else set()
     for node in findings.graph.nodes:
+        before = findings.errors
         if isinstance(node.stage, LoopStage) and node.loop is None:
             _check_loop(findings, node, node.stage)
         if isinstance(node.stage, SelectStage) and node.stage.iterations == "all" and node.loop is None:
@@ -35,6 +38,13 @@ def check(findings: Findings) -> None:
         _check_dollars(findings, node)
         for index, name in enumerate(node.stage.after):
             _check_after(findings, node, (*node.path, "after", index), name, node in cycles)
+        if findings.errors > before:
+            wrong.add(node)
+    for node in findings.graph.nodes:  # what a wrong loop hands on is as little known as what is in it
+        loops = [node.loop, *(one for one in findings.graph.sources(node) if isinstance(one.stage, LoopStage))]
+        if any(loop in wrong for loop in loops):
+            wrong.add(node)
+    return wrong
 
 
 def _check_ids(findings: Findings) -> None:

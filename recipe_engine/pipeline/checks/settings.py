@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 from recipe_engine.data.location import locate
 from recipe_engine.pipeline.checks import Findings
@@ -45,12 +46,14 @@ _TAKEN_IDS = frozenset({"lock"})
 """Names of files in the pipeline's folder."""
 
 
-def check(findings: Findings) -> None:
-    """Check the settings of every stage."""
+def check(findings: Findings, wrong: Collection[Node] = ()) -> set[Node]:
+    """Check the settings of every stage, but what hangs on names where some are ``wrong``. Returns the stages of which
+    a setting is wrong."""
+    found: set[Node] = set()
     counts = Counts(findings.graph, files=False)
     output_dir = output_dir_of(findings.graph)
     for node in findings.graph.nodes:
-        stage = node.stage
+        stage, before = node.stage, findings.errors
         _check_folders(findings, node, output_dir)
         if isinstance(stage, SelectStage):
             _check_select(findings, node, stage)
@@ -65,9 +68,12 @@ def check(findings: Findings) -> None:
             _check_data(findings, node)
         elif isinstance(stage, GateStage):
             _check_gate(findings, node, stage)
-        elif isinstance(stage, LoopStage):
+        elif isinstance(stage, LoopStage) and not wrong:
             _check_slices(findings, node, stage, counts)
         _check_prices(findings, node)
+        if findings.errors > before:
+            found.add(node)
+    return found
 
 
 def _check_folders(findings: Findings, node: Node, output_dir: str) -> None:
