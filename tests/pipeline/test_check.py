@@ -328,3 +328,21 @@ stages:
         ("L321", "0.5"),
         ("R201", "learning_rte"),
     }
+
+
+def test_a_misspelt_key_of_what_a_loop_carries_or_slices_is_found_like_any_other() -> None:
+    text = """\
+stages:
+  - id: again
+    kind: loop
+    iterations: 2
+    carry: {policy: {start: builtin/tiny-chat, from_stag: sft}, other: 3}
+    slices: {batch: {rows: builtin/questions, tke: 4}}
+    stages:
+      - {id: sft, kind: train, recipe: {training: {algorithm: sft}}, model: $policy, rows: builtin/conversations}
+"""
+    checked = check(text)
+    assert {(one.code, pointed_at(checked, one)) for one in checked.diagnostics} >= {
+        ("R201", "from_stag"),
+        ("R201", "tke"),
+    }

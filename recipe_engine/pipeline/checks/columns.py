@@ -36,7 +36,9 @@ _MOST_BYTES = 8 << 20
 _PROMPTS: tuple[RowShape, ...] = ("prompt",)
 _WITH_COMPLETIONS: tuple[RowShape, ...] = ("messages", "prompt_completion")
 _SAMPLED = ("prompt_id", "prompt", "sample_idx", "completion", "completion_tokens", "finish_reason", "model")
-_OF_A_COMPLETION = frozenset({"completion", "sample_idx", "finish_reason", "reward", "rewards", "completion_ids"})
+_OF_A_COMPLETION = frozenset(
+    {"completion", "completion_tokens", "sample_idx", "finish_reason", "reward", "rewards", "completion_ids"}
+)
 _MADE_BY = {
     "prompt_id": "put a generate stage before this one: it gives each prompt its prompt_id",
     "reward": "put a score stage before this one: it gives each completion its reward",
