@@ -1,6 +1,6 @@
 """Rows a second, and peak memory, of a prepare stage in a process of its own, over files of growing length.
 
-    python benchmarks/prepare_rows.py [ROWS...]        default: 10000 100000 1000000
+    python benchmarks/prepare_rows.py [--cases plain,filters,dedup] [ROWS...]        default: 10000 100000 1000000
 
 Each file holds alpaca rows of some 300 bytes. The stage is started as a pipeline starts it; its time includes the start
 of the interpreter. The steps that are timed:
@@ -12,9 +12,11 @@ of the interpreter. The steps that are timed:
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -93,20 +95,26 @@ def measure(folder: Path, rows: Path, settings: dict[str, Any]) -> tuple[float, 
     return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, written
 
 
-def main(counts: list[int]) -> None:
+def main(counts: list[int], cases: list[str]) -> None:
     """Print a table."""
     print(f"{'rows':>10}  {'case':<8}  {'seconds':>8}  {'rows/s':>8}  {'a cpu s':>8}  {'peak MiB':>8}")
     with tempfile.TemporaryDirectory() as scratch:
         for count in counts:
             file = Path(scratch, f"rows-{count}.jsonl")
             write_rows(file, count)
-            for name, settings in CASES.items():
-                seconds, processor, memory, written = measure(Path(scratch, name), file, settings)
+            for name in cases:
+                folder = Path(scratch, name)
+                seconds, processor, memory, written = measure(folder, file, CASES[name])
                 assert written == count
                 rates = f"{count / seconds:>8.0f}  {count / processor:>8.0f}"
                 print(f"{count:>10}  {name:<8}  {seconds:>8.1f}  {rates}  {memory:>8.0f}", flush=True)
+                shutil.rmtree(folder)
             file.unlink()
 
 
 if __name__ == "__main__":
-    main([int(one) for one in sys.argv[1:]] or [10_000, 100_000, 1_000_000])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("counts", metavar="ROWS", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--cases", default=",".join(CASES), help="which of %(default)s")
+    given = parser.parse_args()
+    main(given.counts, given.cases.split(","))

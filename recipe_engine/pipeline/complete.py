@@ -158,12 +158,16 @@ def _last_metrics(folder: Path) -> dict[str, float]:
 
 
 def remove_model(work: Work, instance: Instance) -> int:
-    """Remove a train stage's model, and say so in its manifest first. Returns the bytes that this freed."""
+    """Remove a train stage's model, or what a removal that was killed left of it. Returns the bytes that this freed.
+
+    Its manifest says so first.
+    """
     folder = Path(work.folder(instance))
     manifest = read_manifest(str(folder))
-    if manifest is None or manifest.model_removed:
+    if manifest is None:
         return 0
-    write_json(folder / MANIFEST, manifest.model_copy(update={"model_removed": True}))
+    if not manifest.model_removed:
+        write_json(folder / MANIFEST, manifest.model_copy(update={"model_removed": True}))
     freed = 0
     for name in (MODEL, MERGED):
         for path in (folder / name).iterdir() if (folder / name).is_dir() else ():

@@ -84,6 +84,7 @@ def run_pipeline(
     with processes.passing_signals_on():
         try:
             _run(state, processes)
+            _keep_models(state)  # where keep_models was lowered, or a start was killed before it removed any
         except PipelineError as error:
             _tell(state, error)
             _wait_for_the_rest(state, processes)
@@ -208,6 +209,8 @@ def _start(state: _State, processes: Processes, instance: Instance, devices: lis
         state.say(f"{instance.key}: skipped: {decision.why}")
         state.manifests[instance.key] = decision.manifest
         _note_touched(state, instance, decision.manifest)
+        if decision.manifest.model_removed:
+            remove_model(state.work, instance)  # a start may have been killed in the midst of it
         _judge(state, instance, decision.manifest)
         return
     if decision.act == "replace" and not state.limits.replace:

@@ -41,8 +41,8 @@ def test_one_wins_and_the_others_name_it_and_change_nothing(tmp_path: Path, time
 
 def _race(file: Path, output: Path, *, resumed: bool) -> None:
     before = _checkpoints(output)
-    # More steps than a race lasts.
-    overrides = [f"training.output_dir={output}", "training.max_steps=1000000"]
+    # More steps than a race lasts, and no more checkpoints than the disk has room for.
+    overrides = [f"training.output_dir={output}", "training.max_steps=1000000", "training.save_steps=500000"]
     said = [(file.parent / f"said-{number}").open("w+b") for number in range(CONTENDERS)]
     contenders = [
         subprocess.Popen(command(file, *overrides), cwd=file.parent, stdout=out, stderr=out, start_new_session=True)

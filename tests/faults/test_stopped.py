@@ -124,26 +124,6 @@ def test_a_killed_launcher_leaves_no_orphan_and_no_half_held_folder(tmp_path: Pa
     assert newest_whole(output) is not None
 
 
-@pytest.mark.parametrize("moment", [0.05, 0.3, 0.7])
-def test_sigkill_at_any_moment_costs_no_more_than_the_steps_since_the_newest_checkpoint(
-    tmp_path: Path, moment: float
-) -> None:
-    """``moment`` is a time after the first checkpoint: saves, every third step, are hit as well."""
-    file = recipe(tmp_path)
-    run_to_end(file, "training.output_dir=models/whole")
-    output = tmp_path / "models/run"
-    process = start(file, "launch.restarts=0")
-    wait_until(process, lambda: steps_logged(output) >= 3)
-    time.sleep(moment)
-    for worker in trainers_of(output):
-        os.kill(worker, signal.SIGKILL)
-    code, said = finished(process)
-    assert code in {137, 0}, said  # 0: it was done by then
-    if code:
-        run_to_end(file)
-    assert weights(output) == weights(tmp_path / "models/whole")
-
-
 class TestAChangedRecipe:
     """What is going on with a run is compared with what was started, field by field."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from recipe_engine.recipe.stages.base import Model, Rows, Stage
 
@@ -21,5 +23,5 @@ class TrainStage(Stage):
     """Short for a single dataset of that name in ``data.datasets``; the recipe's others are left out."""
     eval_rows: Rows | None = None
     """The same for ``data.eval_datasets``."""
-    keep_models: Literal["all"] | int = "all"
+    keep_models: Literal["all"] | Annotated[int, Field(ge=1)] = "all"
     """In a loop: how many of the newest models are kept. Those that a later stage still needs always are."""
