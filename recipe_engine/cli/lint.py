@@ -54,8 +54,13 @@ def lint(
     diagnostics = outcome.diagnostics
     if data:
         from recipe_engine.lint.data import check_data
+        from recipe_engine.pipeline.check import CheckedPipeline
+        from recipe_engine.pipeline.data import check_pipeline_data
 
-        diagnostics += [found for checked in outcome.checked for found in check_data(checked, num_gpus)]
+        for checked in outcome.checked:
+            diagnostics += (
+                check_pipeline_data(checked) if isinstance(checked, CheckedPipeline) else check_data(checked, num_gpus)
+            )
     count = len(outcome.checked)
     closing = summary(diagnostics, count) + outcome.skipped()
     fixable = sum(found.fix is not None for found in diagnostics)

@@ -31,8 +31,19 @@ def logs(
     else:
         from recipe_engine.pipeline.status import log_of
 
+        if stage is not None and not any(one.key == stage.strip("/") for one in found.stages):
+            from recipe_engine.diagnostics.spelling import nearest
+
+            keys = [one.key for one in found.stages]
+            close = nearest(stage, keys)
+            hint = (
+                f"did you mean {close}?" if close else f"it has {', '.join(keys[:8])}{', ...' if len(keys) > 8 else ''}"
+            )
+            fail("T513", f"{run} has no stage {stage}", hint)
         log = log_of(found, stage)
     if log is None or not log.is_file():
+        if stage is not None:
+            fail("T513", f"the stage {stage} of {run} has no log yet: it has not run, or was removed")
         fail("T513", f"{run} has no log yet, or it was removed")
     with log.open(encoding="utf-8", errors="replace") as stream:
         sys.stdout.write("".join(stream.readlines()[-lines:] if lines else []))

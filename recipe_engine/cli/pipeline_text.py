@@ -55,7 +55,7 @@ def _size(stage: dict[str, Any]) -> str:
 
 
 def _runs(runs: list[dict[str, Any]]) -> Iterator[str]:
-    words = {"skip": "complete", "begin": "to run", "go on": "to go on", "replace": "in the way"}
+    words = {"skip": "complete", "begin": "to run", "go on": "to go on", "replace": "in the way", "open": "to be seen"}
     numbers = {act: sum(run["act"] == act for run in runs) for act in words}
     yield ", ".join(f"{number} {words[act]}" for act, number in numbers.items() if number)
     if numbers["begin"] == len(runs):

@@ -130,15 +130,16 @@ def _run(work: Work, record: Record) -> int:
     from recipe_engine.pipeline.driver import Limits, run_pipeline
     from recipe_engine.pipeline.errors import PipelineError
     from recipe_engine.pipeline.instances import instances
-    from recipe_engine.pipeline.limits import key_of
+    from recipe_engine.pipeline.limits import demand_order, key_of
     from recipe_engine.pipeline.lock import take
-    from recipe_engine.pipeline.record import LOG, Log, begin_record, end_record
+    from recipe_engine.pipeline.record import LOG, Log, Recorder
 
     output_dir = Path(work.output_dir)
     graph = work.graph
     try:
         first = key_of(graph, work.iterations, record.begin, "--from", last=False) if record.begin else None
         last = key_of(graph, work.iterations, record.until, "--until", last=True) if record.until else None
+        demand_order(graph, work.iterations, first, last)
         output_dir.mkdir(parents=True, exist_ok=True)
         held = take(output_dir, lambda message: write(message))
     except (PipelineError, LaunchError) as error:
@@ -146,19 +147,20 @@ def _run(work: Work, record: Record) -> int:
     except OSError as error:
         fail("T503", f"{error.filename or output_dir}: {error.strerror}", "choose another output_dir")
     keys = [one.key for one in instances(graph, work.iterations)]
-    begin_record(output_dir, record.model_copy(update={"keys": keys}))
+    recorder = Recorder(output_dir, record.model_copy(update={"keys": keys}))
     log = Log(output_dir / LOG)
     code = EXIT_FINDINGS
     device = "the CPU" if work.gpus == 0 else f"{work.gpus} GPU{'s' if work.gpus > 1 else ''}"
     log.say(f"{output_dir.name}: on {device}; everything is in {shorten(output_dir)}")
     try:
-        code = run_pipeline(work, Limits(first, last, record.replace), log.say, log, held.descriptor)
+        limits = Limits(first, last, record.replace)
+        code = run_pipeline(work, limits, log.say, log, held.descriptor, recorder.begin)
     except PipelineError as error:
         log.say(f"error[{error.code}]: {error.message}")
         if error.hint:
             log.say(f"  = help: {error.hint}")
     finally:
-        end_record(output_dir, code, [one.key for one in instances(graph, work.iterations)])
+        recorder.end(code, [one.key for one in instances(graph, work.iterations)])
         held.release()
     if code == 0:
         log.say(f"{output_dir.name}: done")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace as replace_in
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -126,6 +127,7 @@ def _carry_out(
     from recipe_engine.pipeline.resolve import work_of
 
     work = work_of(graph, gpus, allow_reward_code=reward_code, allow_remote_code=remote_code)
+    work = replace_in(work, output_option="--out")
     try:
         preflight(work)
     except (LaunchError, PipelineError) as error:
@@ -163,7 +165,7 @@ def _run(work: Work, *, replace: bool) -> int:
     output_dir = Path(work.output_dir)
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
-        held = take(output_dir, lambda message: write(message))
+        held = take(output_dir, lambda message: write(message), work.output_option)
     except LaunchError as error:
         fail(error.code, error.message, error.hint)
     except OSError as error:

@@ -75,6 +75,8 @@ def _table(rows: list[tuple[str, ...]]) -> None:
 def _pipeline_row(one: PipelineStatus) -> tuple[str, ...]:
     last = next((stage for stage in reversed(one.stages) if stage.state == "complete"), None)
     rows = "-" if last is None else f"{last.key}: {last.rows_in} in, {last.rows_out} out"
+    if last is not None and last.verdict is not None:
+        rows = f"{last.key}: {last.verdict.replace('_', ' ')}"
     at = ", ".join(stage.key for stage in one.at) or "-"
     state = one.state if one.state != "failed" else f"failed ({one.code})"
     return one.folder.name, state, f"{one.complete}/{len(one.stages)}", at, rows
@@ -95,6 +97,7 @@ def _pipeline_as_data(one: PipelineStatus) -> dict[str, object]:
                 "rows_in": stage.rows_in,
                 "rows_out": stage.rows_out,
                 "seconds": stage.seconds,
+                "verdict": stage.verdict,
             }
             for stage in one.stages
         ],

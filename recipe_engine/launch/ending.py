@@ -19,8 +19,13 @@ _EXIT_HUNG_UP = 128 + signal.SIGHUP
 _EXIT_KILLED = 128 + signal.SIGKILL
 
 
-def ending_lines(run: CompiledRun, log: Path, outcome: Outcome, error: str = "") -> list[str]:
-    """Where the results are, or what is left of a run that did not end well; ``error`` is what it said itself."""
+def ending_lines(
+    run: CompiledRun, log: Path, outcome: Outcome, error: str = "", *, is_stage: bool = False
+) -> list[str]:
+    """Where the results are, or what is left of a run that did not end well; ``error`` is what it said itself.
+
+    ``is_stage`` leaves out how the model is tried: a loop would say so again and again.
+    """
     if outcome.code == 0:
         files = {
             "model": Path(run.output_dir),
@@ -29,7 +34,8 @@ def ending_lines(run: CompiledRun, log: Path, outcome: Outcome, error: str = "")
             "picture": Path(run.run_dir) / "loss.png",
         }
         shown = [f"  {label:<8} {shorten(path)}" for label, path in files.items() if path.exists()]
-        return [f"{run.run_name}: done", *shown, "  try it:", f"    {try_command(run)}"]
+        tried = [] if is_stage else ["  try it:", f"    {try_command(run)}"]
+        return [f"{run.run_name}: done", *shown, *tried]
     lines = [f"{run.run_name}: {how_it_ended(outcome)}; {_left(run)}"]
     if outcome.code == _EXIT_KILLED:
         lines.append("  the system does so when memory runs out: try a smaller batch, or a smaller data.max_length")

@@ -61,7 +61,13 @@ def new_file(run: CompiledRun, ending: str) -> Path:
 
 
 def run_to_end(
-    run: CompiledRun, log: Path, lock: int | None, *, to_screen: bool = True, place: Place | None = None
+    run: CompiledRun,
+    log: Path,
+    lock: int | None,
+    *,
+    to_screen: bool = True,
+    place: Place | None = None,
+    is_stage: bool = False,
 ) -> int:
     """Train, again from the newest checkpoint after a passing fault, and say how it ended. Returns the exit code.
 
@@ -88,7 +94,7 @@ def run_to_end(
             outcome = Outcome(EXIT_UNFINISHED, error.message)
             if records:
                 end(run, outcome.code, outcome.reason)
-        told.say("\n" + "\n".join(ending_lines(run, log, outcome, told.error)))
+        told.say("\n" + "\n".join(ending_lines(run, log, outcome, told.error, is_stage=is_stage)))
     return outcome.code
 
 

@@ -41,8 +41,7 @@ def check_data(checked: Checked, gpus: int | None = None) -> list[Diagnostic]:
     counts: list[RowCount] = []
     for key, entries in (("datasets", data.datasets), ("eval_datasets", data.eval_datasets)):
         for index, entry in enumerate(entries):
-            dataset = _Dataset(checked.document, ("data", key, index), shown(entry.name), found)
-            report = _check(dataset, entry, checked.recipe)
+            report = check_entry(checked.document, ("data", key, index), entry, checked.recipe, found)
             if key == "datasets":
                 counts.append(RowCount(entry, report))
     if not any(diagnostic.severity == "error" for diagnostic in found):
@@ -50,6 +49,13 @@ def check_data(checked: Checked, gpus: int | None = None) -> list[Diagnostic]:
         found += unknown_columns(checked.recipe, checked.document)
         found += _check_number(Context(checked.recipe, checked.document, gpus), counts)
     return without_allowed(found, checked.texts)
+
+
+def check_entry(
+    document: Document, path: Path, entry: DatasetEntry, recipe: Recipe, found: list[Diagnostic]
+) -> DatasetReport | None:
+    """Check one dataset of a recipe, which stands at ``path``, and add what is wrong with it to ``found``."""
+    return _check(_Dataset(document, path, shown(entry.name), found), entry, recipe)
 
 
 def _check_number(context: Context, counts: list[RowCount]) -> Iterator[Diagnostic]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -175,16 +175,20 @@ def unquoted(text: str, wanted: str) -> str | None:
 
 
 def _is_required(model: type[BaseModel], path: Path) -> bool:
-    key = path[-1]  # the items of a list have no default either
-    return isinstance(key, int) or _model_at(model, path[:-1]).model_fields[key].is_required()
+    key = path[-1]  # the items of a list, and of a mapping by names, have no default either
+    field = None if isinstance(key, int) else _model_at(model, path[:-1]).model_fields.get(key)
+    return field is None or field.is_required()
 
 
 def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel]:
     """The model that validates the mapping at ``path`` inside ``model``."""
+    by_names = False  # whether the next part is one of the names that the recipe gives
     for part in path:
-        if isinstance(part, int):
+        if isinstance(part, int) or by_names:
+            by_names = False
             continue
         annotation: Any = model.model_fields[part].annotation
+        by_names = get_origin(annotation) is dict
         members = [annotation, *getattr(annotation, "__args__", ())]
         model = next(m for m in members if isinstance(m, type) and issubclass(m, BaseModel))
     return model

@@ -59,25 +59,27 @@ def check_document(document: Document, found: Sequence[Diagnostic], gpus: int | 
 
 
 def _check(graph: Graph, report: Report, gpus: int | None) -> None:
+    """Check everything that can be told: a stage that is wrong keeps none of the others from being checked."""
     thinking = report.document.tree.get("thinking")
+    findings = Findings(graph, report.diagnostics, gpus)
+    wrong: set[Node] = set()
     for node in graph.nodes:
+        before = findings.errors
         if isinstance(node.stage, TrainStage):
             node.recipe = recipe_of(node.stage, node.path, report, thinking)
-    findings = Findings(graph, report.diagnostics, gpus)
-    names.check(findings)
-    if report.has_errors:
-        return  # what a name stands for is not known
+        if findings.errors > before:
+            wrong.add(node)
+    wrong |= names.check(findings)
     recipes: dict[Node, Recipe] = {}
     for node in graph.nodes:
-        if node.recipe is not None:
+        if node.recipe is not None and node not in wrong:
             recipe, found = _check_recipe(graph, node, gpus)
             report.diagnostics += found
             if recipe is not None:
                 recipes[node] = recipe
-    settings.check(findings)
+    wrong |= settings.check(findings, wrong)
     machine.check(findings)
-    if not report.has_errors:
-        columns.check(findings, recipes)
+    columns.check(findings, recipes, wrong)
 
 
 def _check_recipe(graph: Graph, node: Node, gpus: int | None) -> tuple[Recipe | None, list[Diagnostic]]:

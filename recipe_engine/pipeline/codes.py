@@ -493,6 +493,43 @@ Passes:
         model: builtin/tiny-chat
         rows: builtin/conversations
 """,
+    """P128 dollar-missing (error)
+
+A name of the pipeline stands where rows or a model are asked for, without its `$`: it would be taken for a name of the
+Hub. `./name` is a folder of that name. `recipe fix` writes the `$`.
+
+Fails:
+    models: {base: builtin/tiny-chat}
+    stages:
+      - {id: sample, kind: generate, model: base, rows: builtin/questions}
+Fails:
+    stages:
+      - {id: prompts, kind: prepare, rows: builtin/questions}
+      - {id: sample, kind: generate, model: builtin/tiny-chat, rows: prompts}
+Passes:
+    models: {base: builtin/tiny-chat}
+    stages:
+      - {id: sample, kind: generate, model: $base, rows: builtin/questions}
+""",
+    """P129 given-twice (error)
+
+A train stage says its model or its rows itself, and the recipe that stands in it, or an override, says them too: one of
+the two would be without effect. In a recipe's own file they may stand: they count where it is trained alone.
+
+Fails:
+    stages:
+      - id: sft
+        kind: train
+        recipe: {data: {datasets: [{name: builtin/alpaca, max_samples: 7}]}, training: {algorithm: sft}}
+        model: builtin/tiny-chat
+        rows: builtin/conversations
+Passes:
+    stages:
+      - id: sft
+        kind: train
+        recipe: {data: {datasets: [{name: builtin/alpaca, max_samples: 7}]}, training: {algorithm: sft}}
+        model: builtin/tiny-chat
+""",
 )
 
 _RUN = (

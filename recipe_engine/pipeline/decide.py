@@ -18,9 +18,9 @@ from recipe_engine.pipeline.manifest import (
     Manifest,
     Stamp,
     changes,
+    look_at_outputs,
     read_begun,
     read_manifest,
-    wrong_outputs,
 )
 from recipe_engine.pipeline.resolve import Work
 
@@ -36,6 +36,7 @@ class Decision:
     why: str
     changed: tuple[str, ...] = ()
     manifest: Manifest | None = None
+    """Of a stage that is skipped, with its files as they are now."""
     basis: Basis | None = None
     files: Mapping[str, Stamp] | None = None
 
@@ -48,12 +49,22 @@ def decide(work: Work, instance: Instance, manifests: Mapping[str, Manifest]) ->
     if manifest is not None:
         if manifest.hash != basis.hash:
             changed = tuple(changes(manifest.basis, basis))
-            return Decision("replace", "its result is of another pipeline", changed, None, basis, files)
-        missing, other = ([], []) if manifest.model_removed else wrong_outputs(folder, manifest)
-        if missing:
-            return Decision("begin", f"{missing[0]} of its result is missing", (), None, basis, files)
-        if other:
-            return Decision("replace", f"{other[0]} of its result was changed since", (), None, basis, files)
+            return Decision(
+                "replace",
+                f"its result was made with {_what_differs(manifest.basis, basis)}",
+                changed,
+                None,
+                basis,
+                files,
+            )
+        if manifest.model_removed:
+            return Decision("skip", "complete and unchanged", (), manifest, basis, files)
+        looked = look_at_outputs(folder, manifest)
+        if looked.missing:
+            return Decision("begin", f"{looked.missing[0]} of its result is missing", (), None, basis, files)
+        if looked.other:
+            return Decision("replace", f"{looked.other[0]} of its result was changed since", (), None, basis, files)
+        manifest = manifest.model_copy(update={"outputs": manifest.outputs | looked.touched, "files": files})
         return Decision("skip", "complete and unchanged", (), manifest, basis, files)
     if Path(folder, MANIFEST).exists():
         return Decision(
@@ -63,10 +74,15 @@ def decide(work: Work, instance: Instance, manifests: Mapping[str, Manifest]) ->
         return Decision("begin", "it has not run yet", (), None, basis, files)
     if begun.hash == basis.hash:
         return Decision("go on", f"it was begun, and did not end{_so_far(folder)}", (), None, basis, files)
+    why = f"it was begun with {_what_differs(begun, basis)}"
     if _so_far(folder):
-        changed = tuple(changes(begun, basis))
-        return Decision("replace", f"it was begun as another{_so_far(folder)}", changed, None, basis, files)
-    return Decision("begin", "it was begun as another, and had come to nothing", (), None, basis, files)
+        return Decision("replace", f"{why}{_so_far(folder)}", tuple(changes(begun, basis)), None, basis, files)
+    return Decision("begin", f"{why}, and had made nothing yet", (), None, basis, files)
+
+
+def _what_differs(before: Basis, now: Basis) -> str:
+    settings, inputs = before.settings != now.settings, before.inputs != now.inputs
+    return "other settings and inputs" if settings and inputs else "other inputs" if inputs else "other settings"
 
 
 def changed_settings(work: Work, instance: Instance) -> list[str]:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from recipe_engine.launch.command import clean_environment, cpu_environment
+from recipe_engine.launch.failure import signal_name
 from recipe_engine.launch.gpus import visible_devices
 from recipe_engine.launch.paths import shorten
 from recipe_engine.launch.tee import Screen
 from recipe_engine.pipeline.complete import begin, complete, remove_model
 from recipe_engine.pipeline.decide import Decision, changed_settings, decide
 from recipe_engine.pipeline.errors import PipelineError
-from recipe_engine.pipeline.folders import LOG
+from recipe_engine.pipeline.folders import LOG, MANIFEST
 from recipe_engine.pipeline.graph import Node
 from recipe_engine.pipeline.instances import Instance, Made, instances, source_of, waits_for
-from recipe_engine.pipeline.manifest import Manifest, read_manifest
+from recipe_engine.pipeline.manifest import Manifest, read_manifest, write_json
 from recipe_engine.pipeline.processes import Child, Processes
 from recipe_engine.pipeline.resolve import Work
 from recipe_engine.pipeline.slices import trim_as_they_stand, trimmed
@@ -52,6 +54,9 @@ class _State:
     limits: Limits
     say: Say
     lock: int
+    begins: Callable[[], None] = lambda: None
+    """Called when the first stage is about to run."""
+    has_begun: bool = False
     manifests: dict[str, Manifest] = field(default_factory=dict)
     running: dict[str, tuple[Instance, Decision, float]] = field(default_factory=dict)
     free: list[str] = field(default_factory=list)
@@ -59,18 +64,21 @@ class _State:
     stopped_by: str | None = None
 
 
-def run_pipeline(work: Work, limits: Limits, say: Say, screen: Screen, lock: int) -> int:
+def run_pipeline(
+    work: Work, limits: Limits, say: Say, screen: Screen, lock: int, begins: Callable[[], None] = lambda: None
+) -> int:
     """Run a pipeline to its end. Returns the exit code.
 
     ``say`` tells what is done and why; the stages write to ``screen``. ``lock`` is the descriptor that holds the
-    pipeline's folder; every process inherits it.
+    pipeline's folder; every process inherits it. ``begins`` is called once, when the first stage is about to run:
+    never where nothing has to run, or where what stands in the way is found before.
 
     Raises:
         PipelineError: before anything runs, a result stands in the way that other settings have made; or a stage that
             was named is not complete.
     """
     devices = visible_devices(work.gpus).split(",") if work.gpus else []
-    state = _State(work, limits, say, lock, free=devices)
+    state = _State(work, limits, say, lock, begins, free=devices)
     _demand_unchanged(state)
     processes = Processes(screen)
     with processes.passing_signals_on():
@@ -81,7 +89,8 @@ def run_pipeline(work: Work, limits: Limits, say: Say, screen: Screen, lock: int
             _tell(state, error)
             _wait_for_the_rest(state, processes)
     if processes.received and not _is_done(state):
-        say(f"{os.path.basename(work.output_dir)}: stopped; `recipe run` with the same file goes on from here")
+        by = signal_name(processes.received[0])
+        say(f"{os.path.basename(work.output_dir)}: stopped by {by}; the same command goes on from here")
         return 128 + processes.received[0]
     return EXIT_FAILED if state.failed or state.stopped_by is not None else 0
 
@@ -127,8 +136,11 @@ def _planned(state: _State) -> list[Instance]:
         trim_as_they_stand(state.work)
     everything = list(instances(state.work.graph, state.work.iterations))
     keys = [one.key for one in everything]
+    if state.limits.first is not None and state.limits.first not in keys:
+        message = f"--from {state.limits.first}: the loop ends before that iteration, where its slices run out"
+        raise PipelineError("P203", message, "name an earlier one, counted from 0")
     start = keys.index(state.limits.first) if state.limits.first else 0
-    end = keys.index(state.limits.last) + 1 if state.limits.last else len(keys)
+    end = keys.index(state.limits.last) + 1 if state.limits.last in keys else len(keys)
     for instance in everything[:start]:
         manifest = read_manifest(state.work.folder(instance))
         if manifest is None:
@@ -145,7 +157,7 @@ def _demand_unchanged(state: _State) -> None:
     for instance in _planned(state):
         changed = changed_settings(state.work, instance)
         if changed:
-            raise _in_the_way(state, instance, "its result is of another pipeline", changed)
+            raise _in_the_way(state, instance, "its result was made with other settings", changed)
 
 
 def _in_the_way(state: _State, instance: Instance, why: str, changed: Sequence[str]) -> PipelineError:
@@ -155,7 +167,7 @@ def _in_the_way(state: _State, instance: Instance, why: str, changed: Sequence[s
     return PipelineError(
         "P201",
         f"{instance.key}: {why}, and stands in {folder}:{lines}{more}",
-        "add --replace to make it anew; or write another output_dir; or undo the change",
+        f"add --replace to make it anew; or write another {state.work.output_option}; or undo the change",
     )
 
 
@@ -196,6 +208,7 @@ def _start(state: _State, processes: Processes, instance: Instance, devices: lis
     if decision.act == "skip" and decision.manifest is not None:
         state.say(f"{instance.key}: skipped: {decision.why}")
         state.manifests[instance.key] = decision.manifest
+        _note_touched(state, instance, decision.manifest)
         if decision.manifest.model_removed:
             remove_model(state.work, instance)  # a start may have been killed in the midst of it
         _judge(state, instance, decision.manifest)
@@ -206,6 +219,9 @@ def _start(state: _State, processes: Processes, instance: Instance, devices: lis
     where = f" on GPU {', '.join(devices)}" if devices else ""
     state.say(f"{instance.key}: runs{where}: {why}")
     _demand_models(state, instance)
+    if not state.has_begun:
+        state.begins()
+        state.has_begun = True
     begun = begin(state.work, instance, decision)
     started = time.time()
     if begun.ended:
@@ -222,6 +238,14 @@ def _start(state: _State, processes: Processes, instance: Instance, devices: lis
         named=state.work.gpus > 0,
     )
     state.running[instance.key] = (instance, decision, started)
+
+
+def _note_touched(state: _State, instance: Instance, manifest: Manifest) -> None:
+    """Note files that were touched and hold the same, so that the next start need not read them again."""
+    folder = state.work.folder(instance)
+    if read_manifest(folder) != manifest:
+        with suppress(OSError):  # only that start is slower
+            write_json(Path(folder, MANIFEST), manifest)
 
 
 def _environment(instance: Instance, devices: Sequence[str]) -> dict[str, str]:
@@ -257,7 +281,7 @@ def _ended(state: _State, child: Child, code: int, processes: Processes) -> None
         _complete(state, instance, decision, started)
         return
     if processes.received:
-        state.say(f"{instance.key}: stopped")
+        state.say(f"{instance.key}: stopped by {signal_name(processes.received[0])}")
         return
     log = shorten(Path(state.work.folder(instance), LOG))
     state.failed = True

@@ -17,10 +17,11 @@ WAIT_SECONDS = 120.0
 _POLL_SECONDS = 0.2
 
 
-def take(output_dir: Path, say: Callable[[str], None]) -> Lock:
+def take(output_dir: Path, say: Callable[[str], None], setting: str = "output_dir") -> Lock:
     """Take the lock of a pipeline's folder.
 
     Every stage's process holds it too, so that what a killed pipeline left behind has ended before another begins.
+    ``setting`` is what names the folder.
 
     Raises:
         LaunchError: the pipeline is going on.
@@ -29,7 +30,7 @@ def take(output_dir: Path, say: Callable[[str], None]) -> Lock:
     said = False
     while True:
         try:
-            held = lock_folder(output_dir, f"output_dir: {shorten(output_dir)}")
+            held = lock_folder(output_dir, f"{setting}: {shorten(output_dir)}")
         except LaunchError:
             who = holder(output_dir)
             if (who is not None and _is_alive(who)) or time.monotonic() > deadline:

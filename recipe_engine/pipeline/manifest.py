@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from recipe_engine.compiled_stage import ROWS, StageResult
-from recipe_engine.data.shards import write_whole
+from recipe_engine.data.shards import whole_shards, write_whole
 from recipe_engine.launch.inputs import digest
 from recipe_engine.pipeline.folders import BEGUN, MANIFEST
 from recipe_engine.recipe.base import Block
@@ -42,16 +43,15 @@ class Stamp(Block):
     """A file as it was when its content was read: one that has not been touched need not be read again."""
 
     size: int
-    time: int
+    time: int = 0
     """Of the last change, in nanoseconds."""
+    inode: int = 0
+    """Another one was put in its place where it differs."""
     digest: str
 
-
-class Output(Block):
-    """A file that a stage has made."""
-
-    size: int
-    digest: str
+    def is_of(self, status: os.stat_result) -> bool:
+        """Whether a file has not been touched since."""
+        return (self.size, self.time, self.inode) == (status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 class Manifest(Block):
@@ -68,7 +68,7 @@ class Manifest(Block):
     basis: Basis
     files: dict[str, Stamp]
     """Files from outside of the pipeline that it read."""
-    outputs: dict[str, Output]
+    outputs: dict[str, Stamp]
     """Files that it has made, by their place in its folder."""
     made: dict[str, str]
     """What others read of it: ``rows/train`` and so on, ``model``, ``summary``; each with what tells its content."""
@@ -103,26 +103,26 @@ def write_json(file: Path, block: Block) -> None:
     write_whole(file, block.model_dump_json(indent=1) + "\n")
 
 
-def outputs_of(folder: Path, model: Path | None) -> tuple[dict[str, Output], dict[str, str]]:
+def outputs_of(folder: Path, model: Path | None) -> tuple[dict[str, Stamp], dict[str, str]]:
     """The files that a stage has made, and one digest for each thing that others read of it."""
-    outputs: dict[str, Output] = {}
+    outputs: dict[str, Stamp] = {}
     made: dict[str, str] = {}
     rows = folder / ROWS
     for split in sorted(path for path in rows.iterdir() if path.is_dir()) if rows.is_dir() else ():
         whole = hashlib.sha256()
         for file in sorted(path for path in split.iterdir() if path.is_file() and not path.name.startswith(".")):
             one = _digest_whole(file, whole)
-            outputs[str(file.relative_to(folder))] = Output(size=file.stat().st_size, digest=one)
+            outputs[str(file.relative_to(folder))] = _stamp(file, one)
         made[f"{ROWS}/{split.name}"] = whole.hexdigest()
     summary = folder / SUMMARY
     if summary.is_file():
-        outputs[SUMMARY] = Output(size=summary.stat().st_size, digest=digest(summary))
+        outputs[SUMMARY] = _stamp(summary, digest(summary))
         made["summary"] = outputs[SUMMARY].digest
     if model is not None:
         found = {file.name: digest(file) for file in files_of_model(model)}
         for name, one in found.items():
             file = model / name
-            outputs[str(file.relative_to(folder))] = Output(size=file.stat().st_size, digest=one)
+            outputs[str(file.relative_to(folder))] = _stamp(file, one)
         made["model"] = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
     return outputs, made
 
@@ -136,20 +136,56 @@ def files_of_model(model: Path) -> list[Path]:
     )
 
 
-def wrong_outputs(folder: str, manifest: Manifest) -> tuple[list[str], list[str]]:
-    """The files of a complete stage that are not there, and those that have another size than they had."""
-    sizes = {name: _size(Path(folder, name)) for name in manifest.outputs}
-    missing = [name for name, size in sizes.items() if size is None]
-    return missing, [name for name, size in sizes.items() if size not in {None, manifest.outputs[name].size}]
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found of the files that a complete stage has made."""
+
+    missing: list[str]
+    other: list[str]
+    """Those that hold something else than they did, and shards that were added."""
+    touched: dict[str, Stamp]
+    """Those that hold the same and were touched, moved or copied: as they are now."""
+
+
+def look_at_outputs(folder: str, manifest: Manifest) -> Looked:
+    """Look whether the files that a complete stage has made are as they were.
+
+    A file of the size, the time and the inode that it had is not read. Any other is, and compared by its content.
+    """
+    found = Looked([], [], {})
+    for name, before in manifest.outputs.items():
+        file = Path(folder, name)
+        try:
+            status = file.stat()
+            if before.is_of(status):
+                continue
+            same = status.st_size == before.size and _digest_of(name, file) == before.digest
+        except OSError:
+            found.missing.append(name)
+            continue
+        if same:
+            found.touched[name] = _stamp(file, before.digest)
+        else:
+            found.other.append(name)
+    for split in Path(folder, ROWS).glob("*/"):
+        names = (f"{ROWS}/{split.name}/{shard.name}" for shard in whole_shards(split).values())
+        found.other.extend(name for name in names if name not in manifest.outputs)
+    return found
+
+
+def _digest_of(name: str, file: Path) -> str:
+    return _digest_whole(file) if name.startswith(f"{ROWS}/") else digest(file)
 
 
 def stamped(file: Path, known: Mapping[str, Stamp]) -> Stamp:
     """A file's stamp; its content is only read where the file was touched since ``known``."""
-    status = file.stat()
     before = known.get(str(file))
-    if before is not None and (before.size, before.time) == (status.st_size, status.st_mtime_ns):
-        return before
-    return Stamp(size=status.st_size, time=status.st_mtime_ns, digest=digest(file))
+    return before if before is not None and before.is_of(file.stat()) else _stamp(file, digest(file))
+
+
+def _stamp(file: Path, digest: str) -> Stamp:
+    status = file.stat()
+    return Stamp(size=status.st_size, time=status.st_mtime_ns, inode=status.st_ino, digest=digest)
 
 
 def files_below(path: Path) -> Iterator[Path]:
@@ -191,20 +227,14 @@ def changes(before: Basis, now: Basis) -> list[str]:
     return found
 
 
-def _digest_whole(file: Path, also: Any) -> str:
+def _digest_whole(file: Path, also: Any = None) -> str:
     own = hashlib.sha256()
     with file.open("rb") as stream:
         while block := stream.read(_BLOCK):
             own.update(block)
-            also.update(block)
+            if also is not None:
+                also.update(block)
     return own.hexdigest()
-
-
-def _size(file: Path) -> int | None:
-    try:
-        return file.stat().st_size
-    except OSError:
-        return None
 
 
 def _shown(value: Any) -> str:

@@ -13,7 +13,8 @@ from recipe_engine.pipeline.decide import Decision, decide
 from recipe_engine.pipeline.errors import PipelineError
 from recipe_engine.pipeline.graph import Node
 from recipe_engine.pipeline.instances import Instance, instances, waits_for
-from recipe_engine.pipeline.manifest import Manifest
+from recipe_engine.pipeline.manifest import Manifest, read_manifest
+from recipe_engine.pipeline.outside import missing_models
 from recipe_engine.pipeline.resolve import Work, compile_train, loads_model
 from recipe_engine.pipeline.slices import trim_as_they_stand
 from recipe_engine.plan.steps import steps_of
@@ -38,7 +39,7 @@ def plan_of(work: Work) -> Plan:
         "gpus": work.gpus,
         "models": dict(work.graph.pipeline.models),
         "stages": [_stage(work, node, counts) for node in work.graph.nodes if node.loop is None],
-        "runs": [_run(instance, decision) for instance, decision in decisions(work)],
+        "runs": [_run(work, instance, decision) for instance, decision in decisions(work)],
     }
 
 
@@ -58,7 +59,10 @@ def decisions(work: Work) -> Iterator[tuple[Instance, Decision | None]]:
         yield instance, decision
 
 
-def _run(instance: Instance, decision: Decision | None) -> Plan:
+def _run(work: Work, instance: Instance, decision: Decision | None) -> Plan:
+    if decision is None and read_manifest(work.folder(instance)) is not None:
+        why = "its result stands; what it reads is made first, and if that is the same it is skipped"
+        return {"key": instance.key, "act": "open", "why": why, "changed": []}
     if decision is None:
         return {"key": instance.key, "act": "begin", "why": "what it reads is not made yet", "changed": []}
     return {"key": instance.key, "act": decision.act, "why": decision.why, "changed": list(decision.changed)}
@@ -78,7 +82,7 @@ def _stage(work: Work, node: Node, counts: Counts) -> Plan:
         return plan | {"iterations": node.stage.iterations, "stages": inside}
     gpus = work.gpus_of(node)
     plan |= {"folder": work.folder(first), "gpus": gpus, "loads_model": loads_model(node.stage)}
-    plan["missing"] = missing_inputs(work, first)
+    plan["missing"] = list(dict.fromkeys([*missing_inputs(work, first), *missing_models(work, node)]))
     if node.recipe is not None:
         return plan | _training(work, node, first, counts)
     rows = counts.of(node) if node.stage.kind != "gate" else None

@@ -10,15 +10,15 @@ from pathlib import Path
 from recipe_engine.launch.errors import LaunchError, install_hint
 from recipe_engine.launch.gpus import demand_gpus
 from recipe_engine.launch.paths import shorten
-from recipe_engine.launch.preflight import demand_builtin, demand_model_folder
 from recipe_engine.launch.run_folder import demand_writable
 from recipe_engine.pipeline.basis import missing_inputs
 from recipe_engine.pipeline.errors import PipelineError
 from recipe_engine.pipeline.graph import Node
-from recipe_engine.pipeline.instances import External, Instance, source_of
+from recipe_engine.pipeline.instances import Instance
+from recipe_engine.pipeline.outside import outside_of
 from recipe_engine.pipeline.resolve import Work, compile_train, loads_model
 from recipe_engine.recipe.rewards import CodeReward, FunctionReward, Reward
-from recipe_engine.recipe.stages.generate import HttpEngine, VllmEngine
+from recipe_engine.recipe.stages.generate import VllmEngine
 
 
 def preflight(work: Work) -> None:
@@ -29,7 +29,7 @@ def preflight(work: Work) -> None:
         PipelineError: the key of a service is not set.
     """
     demand_gpus(work.gpus)
-    demand_writable(Path(work.output_dir), "output_dir")
+    demand_writable(Path(work.output_dir), work.output_option)
     for node in work.graph.nodes:
         instance = Instance(node, 0 if node.loop is not None else None)
         for package, extra in _packages(node):
@@ -88,12 +88,9 @@ def _demand_keys(node: Node) -> None:
 def _demand_inputs(work: Work, instance: Instance) -> None:
     """Check what a stage reads from outside of the pipeline and this machine should hold."""
     node = instance.node
-    of_service = isinstance(getattr(node.stage, "engine", None), HttpEngine)
-    for one, _ in node.references:
-        source = source_of(work.graph, one, instance, work.iterations)
-        if isinstance(source, External) and one.wants == "model" and not of_service:
-            demand_builtin(f"{node.id}: {one.text}", source.name)
-            demand_model_folder(f"{node.id}: {one.text}", source.name, "config.json")
+    for one in outside_of(work, node):
+        if one.wants == "model":
+            one.demand_model()
     for name in missing_inputs(work, instance):
         hint = "relative paths count from the current folder"
         raise LaunchError("T505", f"{node.id}: there is no {shorten(name)}", hint)

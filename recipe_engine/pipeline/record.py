@@ -61,18 +61,41 @@ class Log(Screen):
         self._stream.close()
 
 
-def begin_record(output_dir: Path, record: Record) -> None:
-    """Note that the pipeline is started by this process."""
-    write_whole(output_dir / RECORD, record.model_dump_json(indent=1) + "\n")
-    _append(output_dir, {"event": "start", "time": round(time.time(), 3), "pid": os.getpid(), "gpus": record.gpus})
+class Recorder:
+    """Notes how a pipeline is started and how it ends.
 
+    A start that is refused, or that finds nothing to do in the part that it was asked for, changes no record of an
+    earlier one: that is what is gone on with. Where there is no record yet, it is written at once.
+    """
 
-def end_record(output_dir: Path, code: int, keys: list[str]) -> None:
-    """Note how it ended, and which stages there were: a loop may have ended before its last iteration."""
-    record = read_record(output_dir)
-    if record is not None and record.keys != keys:
-        write_whole(output_dir / RECORD, record.model_copy(update={"keys": keys}).model_dump_json(indent=1) + "\n")
-    _append(output_dir, {"event": "end", "time": round(time.time(), 3), "code": code})
+    def __init__(self, output_dir: Path, record: Record) -> None:
+        self._folder, self._record = output_dir, record
+        self._begun = False
+        if read_record(output_dir) is None:
+            self.begin()
+
+    def begin(self) -> None:
+        """Note that the pipeline is started by this process."""
+        if self._begun:
+            return
+        self._begun = True
+        write_whole(self._folder / RECORD, self._record.model_dump_json(indent=1) + "\n")
+        event = {"event": "start", "time": round(time.time(), 3), "pid": os.getpid(), "gpus": self._record.gpus}
+        _append(self._folder, event)
+
+    def end(self, code: int, keys: list[str]) -> None:
+        """Note how it ended, and which stages there were: a loop may have ended before its last iteration."""
+        whole = self._record.begin is None and self._record.until is None
+        if code == 0 and whole and last_start(self._folder).get("code") != 0:
+            self.begin()  # all was complete; the start before was killed before it could say so
+        if not self._begun:
+            return
+        record = read_record(self._folder)
+        if record is not None and record.keys != keys:
+            write_whole(
+                self._folder / RECORD, record.model_copy(update={"keys": keys}).model_dump_json(indent=1) + "\n"
+            )
+        _append(self._folder, {"event": "end", "time": round(time.time(), 3), "code": code})
 
 
 def read_record(output_dir: Path) -> Record | None:

@@ -11,6 +11,8 @@ from recipe_engine.source import Path
 
 Wants = Literal["rows", "model", "evaluation"]
 
+OF_SERVICES = frozenset({"judge", "http"})
+"""Types of rewards whose ``model`` is a service's name."""
 _REFERENCE = re.compile(r"\$(?P<name>[a-z][a-z0-9_]{0,63})(?:\.(?P<split>[A-Za-z0-9_-]+))?")
 _ROWS_KEYS = frozenset({"rows", "nll_rows", "eval_rows"})
 _DATASETS = frozenset({"datasets", "eval_datasets"})
@@ -40,6 +42,24 @@ def references(tree: Any, path: Path = ()) -> Iterator[Reference]:
                 yield reference(here, value, wants)
         else:
             yield from references(value, here)
+
+
+def bare_names(tree: Any, path: Path = ()) -> Iterator[Reference]:
+    """Every text in ``tree`` where rows or a model are asked for that would be a reference after a ``$``. Models of
+    services are named as these name them."""
+    entries = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    of_service = isinstance(tree, dict) and (
+        tree.get("type") in OF_SERVICES
+        or (isinstance(engine := tree.get("engine"), dict) and engine.get("type") == "http")
+    )
+    for key, value in entries:
+        here = (*path, key)
+        if not isinstance(value, str):
+            yield from bare_names(value, here)
+        elif (wants := wanted_at(here)) is not None and not (of_service and key in {"model", "base"}):
+            one = reference(here, f"${value}", wants)
+            if one.name or (wants == "evaluation" and not value.startswith("$")):
+                yield Reference(here, value, wants, one.name, one.split)
 
 
 def reference(path: Path, text: str, wants: Wants) -> Reference:

@@ -24,14 +24,11 @@ from recipe_engine.pipeline.instances import (
     source_of,
 )
 from recipe_engine.pipeline.reader import build_stage
-from recipe_engine.pipeline.references import Reference, substituted, wanted_at
+from recipe_engine.pipeline.references import OF_SERVICES, Reference, substituted, wanted_at
 from recipe_engine.pipeline.training import with_tree
 from recipe_engine.recipe.stages.base import Stage
 from recipe_engine.recipe.stages.generate import HttpEngine
 from recipe_engine.source import Path
-
-_OF_SERVICES = {"judge", "http"}
-"""Types of rewards whose ``model`` is a service's name."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,8 @@ class Work:
     allow_reward_code: bool = False
     allow_remote_code: bool = False
     iterations: dict[str, int] = field(default_factory=dict)
+    output_option: str = "output_dir"
+    """Where the folder is named: ``--out`` of a verb for one stage."""
 
     def folder(self, instance: Instance) -> str:
         """The folder of one stage."""
@@ -164,7 +163,7 @@ def _absolute(tree: Any, of_service: bool, path: Path = ()) -> Any:
         return [_absolute(value, of_service, (*path, index)) for index, value in enumerate(tree)]
     if isinstance(tree, dict):
         names = set() if path or not of_service else {"model", "base"}
-        if path and tree.get("type") in _OF_SERVICES:
+        if path and tree.get("type") in OF_SERVICES:
             names = {"model"}
         return {
             key: value if key in names else _absolute(value, of_service, (*path, key)) for key, value in tree.items()

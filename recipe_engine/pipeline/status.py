@@ -28,6 +28,8 @@ class StageStatus:
     rows_in: int | None = None
     rows_out: int | None = None
     seconds: float | None = None
+    verdict: str | None = None
+    """Of a gate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,8 @@ def _stages(folder: Path, record: Record) -> Iterator[StageStatus]:
             manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
             result = manifest["result"]
             seconds = manifest["ended"] - manifest["started"]
-            yield StageStatus(key, "complete", result["rows_in"], result["rows_out"], seconds)
+            verdict = result["summary"].get("verdict") if manifest["kind"] == "gate" else None
+            yield StageStatus(key, "complete", result["rows_in"], result["rows_out"], seconds, verdict)
         except FileNotFoundError:
             yield StageStatus(key, "begun" if (place / BEGUN).exists() else "waiting")
         except (OSError, ValueError, KeyError, TypeError):

@@ -63,7 +63,7 @@ def _train(given: CompiledTraining, log: Path) -> int:
         if error.hint:
             print(f"  {visible(error.hint)}", file=sys.stderr)
         return 1
-    return run_to_end(run, log, lock.descriptor, to_screen=False)
+    return run_to_end(run, log, lock.descriptor, to_screen=False, is_stage=True)
 
 
 def _hand_on(given: CompiledTraining) -> int:

@@ -28,6 +28,8 @@ class TrainRecipe:
     document: Document
     own: bool
     """Whether it stands in the pipeline's file."""
+    original: Document
+    """The same before the stage laid anything over it."""
 
 
 def recipe_of(stage: TrainStage, path: Path, report: Report, thinking: Any) -> TrainRecipe | None:
@@ -39,19 +41,46 @@ def recipe_of(stage: TrainStage, path: Path, report: Report, thinking: Any) -> T
     if base is None:
         return None
     own = not isinstance(stage.recipe, str)
+    original = Document(base.file, copy.deepcopy(base.tree), dict(base.marks), base.texts, base.unreadable)
+    _report_twice(stage, path, base, own, report)
     if own:
         _report_given(report, (*path, "recipe", "training"), _mapping(base.tree.get("training")))
     if thinking is not None and "thinking" not in base.tree:
         _lay_over(base, ("thinking",), thinking, report.document, ("thinking",))
     for name in stage.overrides:
         _override(base, name, path, report)
-    if stage.model is not None:
-        _lay_over(base, ("model", "base_model_name"), stage.model, report.document, (*path, "model"))
-    for key, name in (("rows", "datasets"), ("eval_rows", "eval_datasets")):
-        rows = getattr(stage, key)
-        if rows is not None:
-            _lay_over(base, ("data", name), [{"name": rows}], report.document, (*path, key))
-    return TrainRecipe(base, own)
+    for key, place in _SHORT.items():
+        given = getattr(stage, key)
+        if given is not None:
+            value = given if key == "model" else [{"name": given}]
+            _lay_over(base, place, value, report.document, (*path, key))
+    return TrainRecipe(base, own, original)
+
+
+_SHORT: dict[str, Path] = {
+    "model": ("model", "base_model_name"),
+    "rows": ("data", "datasets"),
+    "eval_rows": ("data", "eval_datasets"),
+}
+"""What a stage's own keys are short for."""
+
+
+def _report_twice(stage: TrainStage, path: Path, base: Document, own: bool, report: Report) -> None:
+    """Report what the stage itself replaces: one of the two would be without effect. A recipe's file is made to be
+    trained by itself too, so there it is meant."""
+    for key, (block, name) in _SHORT.items():
+        if getattr(stage, key) is None:
+            continue
+        said = f"`{key}` of the stage says it too"
+        hint = f"remove this, or `{key}`"
+        if own and _mapping(base.tree.get(str(block))).get(str(name)) is not None:
+            place = (*path, "recipe", block, name)
+            report.add("P129", "error", place, f"{block}.{name} is given twice: {said}", at_key=True, hint=hint)
+        for override in stage.overrides:
+            steps = _steps(override) or ()
+            if steps[:2] == (block, name) or steps == (block,):
+                message = f"{override} is without effect: {said}"
+                report.add("P129", "error", (*path, "overrides", override), message, at_key=True, hint=hint)
 
 
 def with_tree(document: Document, tree: dict[str, Any]) -> Document:

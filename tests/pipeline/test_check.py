@@ -8,6 +8,7 @@ import pytest
 
 from recipe_engine.diagnostics import Diagnostic
 from recipe_engine.pipeline.check import CheckedPipeline, check_pipeline
+from recipe_engine.pipeline.data import check_pipeline_data
 from tests.cli.support import recipe
 
 TRAIN = """\
@@ -193,6 +194,22 @@ def test_inputs_and_permissions_are_looked_at_before_the_first_stage_runs() -> N
     check(TRAIN.format(recipe="{training: {algorithm: sft}}").replace("rows: $sample", "rows: data/mine.jsonl"))
     planned = recipe("plan", "pipeline.yaml")
     assert (planned.exit_code, "steps unknown yet, data/mine.jsonl is not there yet" in planned.output) == (0, True)
+    text = "models: {mine: models/nope}\nstages:\n  - {id: a, kind: prepare, rows: ./missing.jsonl}\n"
+    text += "  - {id: b, kind: generate, model: $mine, rows: $a}\n  - {id: c, kind: generate, model: ./no, rows: $a}\n"
+    checked = check(text)
+    assert checked.diagnostics == ()
+    planned = recipe("plan", "pipeline.yaml")
+    assert (planned.exit_code, "no is not there yet" in planned.output) == (0, True)
+    assert "models/nope is not there yet" in planned.output
+    found = check_pipeline_data(checked)
+    assert [(one.code, pointed_at(checked, one)) for one in found] == [
+        ("D401", "./missing.jsonl"),
+        ("T505", "models/nope"),
+        ("T505", "./no"),
+    ]
+    assert recipe("lint", "--data", "pipeline.yaml").exit_code == 1
+    refused = recipe("run", "pipeline.yaml", "--num-gpus", "0", "stages[0].rows=builtin/questions")
+    assert (refused.exit_code, "b: $mine: models/nope does not exist" in refused.output) == (1, True)
     rewards = "rewards: [{type: function, path: mine.py, name: score}]"
     Path("mine.py").write_text("def score(prompts, completions): return [0.0]\n", encoding="utf-8")
     check(
@@ -202,3 +219,130 @@ def test_inputs_and_permissions_are_looked_at_before_the_first_stage_runs() -> N
     refused = recipe("run", "pipeline.yaml", "--num-gpus", "0")
     assert (refused.exit_code, "error[T507]: b would run Python code of yours: mine.py" in refused.output) == (1, True)
     assert not Path("models").exists()
+
+
+def test_a_forgotten_dollar_is_found_and_mended_but_not_where_a_service_names_its_model() -> None:
+    text = """\
+models: {base: builtin/tiny-chat}
+stages:
+  - {id: q, kind: prepare, rows: builtin/questions}
+  - {id: gsm8k, kind: prepare, rows: gsm8k}
+  - {id: g, kind: generate, model: base, rows: q}
+  - {id: h, kind: generate, model: base, rows: $q, engine: {type: http, base_url: "http://127.0.0.1:1/v1"}}
+  - {id: t, kind: train, model: $base, recipe: {training: {algorithm: sft}, data: {datasets: [{name: g}]}}}
+"""
+    checked = check(text)
+    assert [(one.code, pointed_at(checked, one)) for one in checked.diagnostics] == [
+        ("P128", "base"),
+        ("P128", "q"),
+        ("P128", "g"),
+    ]
+    assert recipe("fix", "pipeline.yaml").exit_code == 0
+    mended = Path("pipeline.yaml").read_text(encoding="utf-8")
+    assert "{id: g, kind: generate, model: $base, rows: $q}" in mended
+    assert "{name: $g}" in mended
+    evaluated = (
+        text.partition("  - {id: gsm8k")[0] + "  - {id: e, kind: evaluate, model: $base, rows: $q, sampling: {n: 1}}\n"
+    )
+    gate = "  - {id: ok, kind: gate, evaluation: e, conditions: [{metric: candidate.eos, at_least: 0}]}\n"
+    found = [one for one in check(evaluated + gate).diagnostics if one.severity == "error"]
+    assert [(one.code, one.hint) for one in found] == [("P128", "write $e")]
+
+
+def test_what_a_stage_replaces_in_its_own_recipe_is_given_twice_and_its_names_are_checked_too() -> None:
+    own = "{model: {base_model_name: $nix}, data: {datasets: [{name: $ghost}]}, training: {algorithm: sft}}"
+    overrides = "    overrides: {'data.datasets[0].max_samples': 7}\n"
+    checked = check(TRAIN.format(recipe=own) + overrides)
+    assert [(one.code, pointed_at(checked, one)) for one in checked.diagnostics] == [
+        ("P129", "base_model_name"),
+        ("P101", "$nix"),
+        ("P129", "datasets"),
+        ("P101", "$ghost"),
+        ("P129", "'data.datasets[0].max_samples'"),
+    ]
+    Path("sft.yaml").write_text(RECIPE, encoding="utf-8")  # is trained by itself too
+    assert check(TRAIN.format(recipe="sft.yaml")).diagnostics == ()
+
+
+@pytest.mark.parametrize(
+    ("metric", "why"),
+    [
+        ("candidate.reward.maen", "did you mean candidate.reward.mean?"),
+        ("candidate.rewards.exactmatch.mean", "did you mean candidate.rewards.exact_match.mean?"),
+        ("canditate.reward.mean", "did you mean candidate?"),
+        ("base.reward.mean", "it compares with no `base`"),
+        ("candidate.well_formed", "the pipeline has no `thinking` block"),
+        ("candidate.nll.mean", "it has no `nll_rows`"),
+        ("candidate.tasks.hellaswag.acc", "it has no `tasks`"),
+        ("candidate.sources.math.rewards.exact_match.meen", "exact_match.mean?"),
+        ("candidate.length.p90", "did you mean candidate.length.p95?"),
+        ("candidate.reward", "reward.mean"),
+        ("candidate.rewards.exact_match.mean", None),
+        ("candidate.rewards.exact_match/malformed.mean", None),
+        ("candidate.sources.math.reward.best", None),
+        ("candidate.groups.differ", None),
+    ],
+)
+def test_a_gate_asks_for_a_number_that_the_evaluation_will_have(metric: str, why: str | None) -> None:
+    text = """\
+stages:
+  - {id: e, kind: evaluate, model: builtin/tiny-chat, rows: builtin/questions, rewards: [{type: exact_match}]}
+  - {id: ok, kind: gate, evaluation: $e, conditions: [{metric: METRIC, at_least: 0}]}
+"""
+    found = [one for one in check(text.replace("METRIC", metric)).diagnostics if one.severity == "error"]
+    assert [one.code for one in found] == ([] if why is None else ["P114"])
+    assert all(why in one.message and one.hint == "docs/stages.md lists the numbers of an evaluation" for one in found)
+
+
+def test_a_column_that_a_stage_makes_is_asked_of_that_stage() -> None:
+    text = """\
+stages:
+  - {id: s, kind: select, rows: builtin/questions, how: best_of_n}
+  - {id: g, kind: generate, model: builtin/tiny-chat, rows: builtin/questions}
+  - {id: c, kind: score, rows: builtin/questions, rewards: [{type: exact_match}]}
+  - {id: k, kind: prepare, rows: $g, steps: [{do: columns, keep: [prompt, completion_tokens]}]}
+"""
+    assert [(one.code, (one.hint or "").partition(" before")[0]) for one in check(text).diagnostics] == [
+        ("P108", "put a generate stage"),
+        ("P108", "put a score stage"),
+        ("P108", "put a generate stage"),
+    ]
+
+
+def test_a_wrong_stage_keeps_no_other_from_being_checked() -> None:
+    text = """\
+stages:
+  - {id: a, kind: generate, model: $nix, rows: builtin/questions}
+  - {id: b, kind: select, rows: builtin/questions, how: top_k}
+  - {id: c, kind: select, rows: $a, how: best_of_n, k: 3}
+  - {id: d, kind: generate, model: builtin/tiny-chat, rows: builtin/questions}
+  - {id: e, kind: score, rows: $d, rewards: [{type: exact_match, answer_column: solution}]}
+  - {id: f, kind: train, model: builtin/tiny-chat, rows: $a, recipe: {training: {algorithm: sft, learning_rate: 0.5}}}
+  - {id: g, kind: train, model: builtin/tiny-chat, rows: $d, recipe: {training: {algorithm: sft, learning_rte: 1}}}
+"""
+    assert {(one.code, pointed_at(checked, one)) for checked in [check(text)] for one in checked.diagnostics} == {
+        ("P101", "$nix"),
+        ("P126", "top_k"),
+        ("P111", "k"),
+        ("P108", "solution"),
+        ("L321", "0.5"),
+        ("R201", "learning_rte"),
+    }
+
+
+def test_a_misspelt_key_of_what_a_loop_carries_or_slices_is_found_like_any_other() -> None:
+    text = """\
+stages:
+  - id: again
+    kind: loop
+    iterations: 2
+    carry: {policy: {start: builtin/tiny-chat, from_stag: sft}, other: 3}
+    slices: {batch: {rows: builtin/questions, tke: 4}}
+    stages:
+      - {id: sft, kind: train, recipe: {training: {algorithm: sft}}, model: $policy, rows: builtin/conversations}
+"""
+    checked = check(text)
+    assert {(one.code, pointed_at(checked, one)) for one in checked.diagnostics} >= {
+        ("R201", "from_stag"),
+        ("R201", "tke"),
+    }

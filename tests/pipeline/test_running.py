@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,9 @@ from recipe_engine.launch.lock import lock_folder
 from recipe_engine.launch.tee import Screen
 from recipe_engine.pipeline.check import check_pipeline
 from recipe_engine.pipeline.driver import Limits, run_pipeline
+from recipe_engine.pipeline.errors import PipelineError
 from recipe_engine.pipeline.instances import instances, waits_for
+from recipe_engine.pipeline.limits import key_of
 from recipe_engine.pipeline.lock import take
 from recipe_engine.pipeline.manifest import read_manifest
 from recipe_engine.pipeline.resolve import compile_stage, work_of
@@ -58,10 +61,25 @@ def test_every_stage_runs_once_and_hands_its_rows_on(folder: Path) -> None:
 def test_a_changed_stage_whose_result_stands_is_named_before_anything_runs(done: Path) -> None:
     changed = run(done, "stages[1].min_group=2")
     assert changed.returncode == 1
-    assert "error[P201]: best: its result is of another pipeline" in changed.stdout
+    assert "error[P201]: best: its result was made with other settings" in changed.stdout
     assert "min_group: null -> 2" in changed.stdout
     assert said(changed, "runs") == []
     assert run(done).returncode == 0  # nothing was touched
+
+
+def test_a_start_that_runs_nothing_changes_no_record_of_the_one_before(done: Path) -> None:
+    def records() -> list[bytes]:
+        return [(done / "out" / name).read_bytes() for name in ("pipeline.json", "starts.jsonl")]
+
+    before = records()
+    assert run(done, "stages[1].min_group=2").returncode == 1
+    assert run(done, "--until", "scored").returncode == 0
+    assert run(done).returncode == 0
+    assert records() == before
+    (done / "out/starts.jsonl").write_bytes(before[1].split(b"\n")[0] + b"\n")  # killed before it could say its end
+    assert run(done).returncode == 0
+    (data,) = json.loads(recipe(done, "status", "--folder", ".", "--json").stdout)
+    assert data["state"] == "done"
 
 
 def test_replace_makes_it_anew_and_what_reads_it_only_where_that_has_changed(done: Path) -> None:
@@ -98,6 +116,12 @@ def test_a_result_that_was_removed_is_made_again_and_one_that_was_edited_is_left
     assert "best: runs: rows/train/part-00000.jsonl of its result is missing" in again.stdout
     assert (said(again, "runs"), said(again, "skipped")) == (["best"], ["scored", "short"])
     assert shard.read_bytes() == before
+    shard.write_bytes(before.replace(b"answer 0.2", b"answer 9.9"))  # of the same size
+    edited = run(done)
+    assert edited.returncode == 1
+    assert "part-00000.jsonl of its result was changed since" in edited.stdout
+    shard.write_bytes(before)  # another time and perhaps another inode, the same content
+    assert said(run(done), "skipped") == ["scored", "best", "short"]
     shard.write_bytes(before + before)
     edited = run(done)
     assert edited.returncode == 1
@@ -123,6 +147,8 @@ def test_until_and_from_run_a_part(folder: Path) -> None:
     assert (said(rest, "runs"), said(rest, "skipped")) == (["short"], [])
     unknown = run(folder, "--until", "bset")
     assert "did you mean best?" in unknown.stderr
+    empty = run(folder, "--from", "short", "--until", "best")
+    assert (empty.returncode, "--from short comes after --until best" in empty.stderr) == (1, True)
 
 
 def test_a_failed_stage_ends_the_pipeline_with_the_place_of_its_log(folder: Path) -> None:
@@ -157,11 +183,22 @@ def test_status_logs_and_resume_know_a_pipeline(done: Path) -> None:
     assert (data["state"], [stage["state"] for stage in data["stages"]]) == ("done", ["complete"] * 3)
     assert "short: done: 4 rows in, 4 out" in recipe(done, "logs", "out").stdout
     assert "prompts: 4" in recipe(done, "logs", "out", "--stage", "best").stdout
+    assert (
+        "out has no stage bset\n  = help: did you mean best?" in recipe(done, "logs", "out", "--stage", "bset").stderr
+    )
     (done / "out/short/manifest.json").unlink()
     (done / "out/short/begun.json").unlink()
     resumed = recipe(done, "resume", "out")
     assert (resumed.returncode, said(resumed, "runs")) == (0, ["short"])
     assert recipe(done, "wait", "out").returncode == 0
+
+
+def test_status_shows_the_verdict_of_a_gate(done: Path) -> None:
+    manifest = json.loads((done / "out/short/manifest.json").read_text(encoding="utf-8"))
+    manifest |= {"kind": "gate"}
+    manifest["result"] |= {"rows_in": 0, "rows_out": 0, "summary": {"verdict": "not_ready"}}
+    (done / "out/short/manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert "short: not ready" in recipe(done, "status", "--folder", ".").stdout
 
 
 def test_a_pipeline_in_the_background_can_be_waited_for(folder: Path) -> None:
@@ -181,8 +218,12 @@ def test_the_plan_shows_what_is_complete_and_what_would_run(done: Path) -> None:
         ("short", 12, "at most"),
     ]
     assert [run["act"] for run in data["runs"]] == ["skip", "skip", "skip"]
+    shutil.copytree(done / "out", done / "cut")
+    shutil.rmtree(done / "cut/best")
+    data = json.loads(recipe(done, "plan", "pipeline.yaml", "--json", "output_dir=cut").stdout)
+    assert [run["act"] for run in data["runs"]] == ["skip", "begin", "open"]
     text = recipe(done, "run", "pipeline.yaml", "--num-gpus", "0", "--dry-run", "stages[1].min_group=2").stdout
-    assert "best: in the way: its result is of another pipeline" in text
+    assert "best: in the way: its result was made with other settings" in text
     assert "min_group: null -> 2" in text
 
 
@@ -217,6 +258,10 @@ def test_a_loop_takes_further_rows_each_time_and_ends_where_they_do(folder: Path
     assert list(found)[-1] == "again/0001/sft"
     assert compile_stage(work, found["again/0001/part"]).slice == (5, 10)
     assert compile_stage(work, found["again/0001/all"]).merged_rows == [f"{folder}/out/again/0000/part/rows/train"]
+    assert key_of(graph, work.iterations, "again/1/all", "--until", last=True) == "again/0001/all"
+    with pytest.raises(PipelineError, match="the loop again has no iteration 2") as beyond:
+        key_of(graph, work.iterations, "again/2/all", "--until", last=True)
+    assert beyond.value.hint == "it has 2, counted from 0: again/0 to again/1"
     needs = {one.key for one in waits_for(graph, found["again/0001/sft"], work.iterations)}
     assert needs == {"again/0000/sft", "again/0001/all"}
 
@@ -280,7 +325,7 @@ def test_a_signal_ends_the_running_stage_and_leaves_no_process(folder: Path) -> 
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 143, output
-    assert "scored: stopped" in output
+    assert "scored: stopped by SIGTERM" in output
     environments = (folder_.joinpath("environ") for folder_ in Path("/proc").glob("[0-9]*"))
     for file in environments:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recipe_engine.diagnostics import Diagnostic, Severity
+from recipe_engine.diagnostics import Diagnostic, Fix, Severity
 from recipe_engine.lint.report import Report
 from recipe_engine.pipeline.graph import Graph
 from recipe_engine.source import Document, Path
@@ -19,6 +19,11 @@ class Findings:
     gpus: int | None
     """How many GPUs will be used, where that is known."""
 
+    @property
+    def errors(self) -> int:
+        """How many errors were found so far."""
+        return sum(one.severity == "error" for one in self.diagnostics)
+
     def add(
         self,
         code: str,
@@ -29,7 +34,8 @@ class Findings:
         severity: Severity = "error",
         at_key: bool = False,
         document: Document | None = None,
+        fix: Fix | None = None,
     ) -> None:
         """Add a finding at a place of the pipeline's document, or of another."""
         report = Report(document or self.graph.document, self.diagnostics)
-        report.add(code, severity, path, message, at_key=at_key, hint=hint)
+        report.add(code, severity, path, message, at_key=at_key, hint=hint, fix=fix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from recipe_engine.algorithms import algorithm
@@ -35,8 +35,15 @@ _MOST_BYTES = 8 << 20
 """Larger local files are not opened for their columns where that reads them whole."""
 _PROMPTS: tuple[RowShape, ...] = ("prompt",)
 _WITH_COMPLETIONS: tuple[RowShape, ...] = ("messages", "prompt_completion")
-_SAMPLED = ("prompt_id", "prompt", "sample_idx", "completion", "finish_reason", "model")
-_OF_A_COMPLETION = frozenset({"completion", "sample_idx", "finish_reason", "reward", "rewards", "completion_ids"})
+_SAMPLED = ("prompt_id", "prompt", "sample_idx", "completion", "completion_tokens", "finish_reason", "model")
+_OF_A_COMPLETION = frozenset(
+    {"completion", "completion_tokens", "sample_idx", "finish_reason", "reward", "rewards", "completion_ids"}
+)
+_MADE_BY = {
+    "prompt_id": "put a generate stage before this one: it gives each prompt its prompt_id",
+    "reward": "put a score stage before this one: it gives each completion its reward",
+}
+"""Columns that stages make, and which."""
 _WAYS = {
     "preference": "best_worst",
     "prompt_completion": "best_of_n, threshold, top_k or conditional",
@@ -65,10 +72,12 @@ class _Columns:
         return _of_dataset(source.name, split) if isinstance(source, External) else self.made_by(source.instance.node)
 
 
-def check(findings: Findings, recipes: dict[Node, Recipe]) -> None:
-    """Check the columns of every stage, in the order of the file."""
+def check(findings: Findings, recipes: dict[Node, Recipe], wrong: Collection[Node] = ()) -> None:
+    """Check the columns of every stage, in the order of the file; not of those that are ``wrong`` already."""
     columns = _Columns(findings)
     for node in findings.graph.nodes:
+        if node in wrong:
+            continue
         stage = node.stage
         if isinstance(stage, PrepareStage):
             columns.known[node] = _prepare(columns, node, stage)
@@ -239,7 +248,11 @@ def _add(columns: _Columns, path: Path, name: str, known: Iterable[str], what: s
 
 def _hint(name: str, known: Iterable[str]) -> str:
     names = list(known)
+    if name in _MADE_BY:
+        return _MADE_BY[name]
     close = nearest(name, names)
+    if close is None and name == "completion":
+        return "put a generate stage before this one: it makes completions"
     return f"did you mean {close}?" if close else f"the columns are {', '.join(names)}"
 
 

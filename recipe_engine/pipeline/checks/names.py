@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from recipe_engine.diagnostics.spelling import nearest
-from recipe_engine.lint.report import shown
+from recipe_engine.lint.report import replace_value, shown
 from recipe_engine.pipeline.checks import Findings
 from recipe_engine.pipeline.graph import MAKE_ROWS, Carried, Named, Node, Sliced, Target, splits_of
-from recipe_engine.pipeline.references import Reference
+from recipe_engine.pipeline.references import Reference, bare_names, references
 from recipe_engine.recipe.stages.loop import LoopStage
 from recipe_engine.recipe.stages.select import SelectStage
 from recipe_engine.source import Document, Path
@@ -19,11 +19,14 @@ Add = Callable[[str, str, str | None], None]
 _MAKE = "prepare, generate, score, select and evaluate make rows"
 
 
-def check(findings: Findings) -> None:
-    """Check every name."""
+def check(findings: Findings) -> set[Node]:
+    """Check every name. Returns the stages of which a name is wrong: of these nothing else can be told."""
+    before = findings.errors
     _check_ids(findings)
     cycles = {node for cycle in _cycles(findings) for node in cycle}
+    wrong = set(findings.graph.nodes) if findings.errors > before else set()
     for node in findings.graph.nodes:
+        before = findings.errors
         if isinstance(node.stage, LoopStage) and node.loop is None:
             _check_loop(findings, node, node.stage)
         if isinstance(node.stage, SelectStage) and node.stage.iterations == "all" and node.loop is None:
@@ -31,8 +34,17 @@ def check(findings: Findings) -> None:
             findings.add("P123", (*node.path, "iterations"), message, hint="remove it")
         for reference, document in node.references:
             _check_reference(findings, node, reference, document, node in cycles)
+        _check_replaced(findings, node)
+        _check_dollars(findings, node)
         for index, name in enumerate(node.stage.after):
             _check_after(findings, node, (*node.path, "after", index), name, node in cycles)
+        if findings.errors > before:
+            wrong.add(node)
+    for node in findings.graph.nodes:  # what a wrong loop hands on is as little known as what is in it
+        loops = [node.loop, *(one for one in findings.graph.sources(node) if isinstance(one.stage, LoopStage))]
+        if any(loop in wrong for loop in loops):
+            wrong.add(node)
+    return wrong
 
 
 def _check_ids(findings: Findings) -> None:
@@ -123,6 +135,50 @@ def _check_reference(findings: Findings, node: Node, reference: Reference, docum
         add("P124", f"`${reference.name}` is a slice, and a train stage reads whole datasets", hint)
     elif isinstance(target, Node):
         _check_split(reference, target, add)
+
+
+def _check_replaced(findings: Findings, node: Node) -> None:
+    """Names that stand for nothing are found also in what the stage replaces in its recipe."""
+    if node.recipe is None:
+        return
+    original = node.recipe.original
+    used = {(reference.path, reference.text) for reference, _ in node.references}
+    for one in references(original.tree):
+        if (one.path, one.text) in used or (one.name and findings.graph.target(one.name, node) is not None):
+            continue
+        hint = _hint_for_unknown(findings, node, one.name) if one.name else None
+        message = f"nothing is called `{one.text}` here; the stage replaces it, and it stands for nothing anyway"
+        findings.add("P101", one.path, message, hint=hint, document=original)
+
+
+def _check_dollars(findings: Findings, node: Node) -> None:
+    """Names of the pipeline without their `$`, which would be taken for those of the Hub."""
+    document = node.document if node.recipe is None else node.recipe.document
+    tree = {key: value for key, value in node.tree.items() if key not in {"stages", "recipe", "overrides"}}
+    known = findings.graph.names_for(node)
+    named = bare_names(tree, node.path) if node.recipe is None else bare_names(document.tree, ())
+    for one in named:
+        target = findings.graph.target(one.name, node) if one.name in known else None
+        if one.wants == "evaluation" or (target is not None and _is(target, one.wants)):
+            message = f"{shown(one.text)} is no `$name`: it would be taken for a name of the Hub"
+            if one.wants == "evaluation":
+                message = f"{shown(one.text)} is no `$name`, and an evaluate stage is asked for"
+            meant = target is not None
+            hint = f"write ${one.text}" + (
+                f"; or ./{one.text} for a folder of that name" if one.wants != "evaluation" else ""
+            )
+            fix = replace_value(document, one.path, f"${one.text}") if meant else None
+            findings.add("P128", one.path, message, hint=hint, document=document, fix=fix)
+
+
+def _is(target: Target, wants: str) -> bool:
+    """Whether a name stands for what a place asks for."""
+    is_model = isinstance(target, Named | Carried) or (isinstance(target, Node) and target.stage.kind == "train")
+    return is_model if wants == "model" else isinstance(target, Sliced) or _makes_rows(target)
+
+
+def _makes_rows(target: Target) -> bool:
+    return isinstance(target, Node) and target.stage.kind in MAKE_ROWS
 
 
 def _check_split(reference: Reference, target: Node, add: Add) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 from recipe_engine.data.location import locate
-from recipe_engine.diagnostics.spelling import nearest
 from recipe_engine.pipeline.checks import Findings
+from recipe_engine.pipeline.checks.metrics import not_measured
 from recipe_engine.pipeline.counts import Counts
 from recipe_engine.pipeline.folders import output_dir_of
 from recipe_engine.pipeline.graph import Node
@@ -29,11 +30,6 @@ _OF_HOW = {
     "normalize": ("conditional",),
 }
 """Settings of a select stage, and which of its ways read them."""
-_MEASURED = frozenset(
-    {"prompts", "completions", "reward", "rewards", "length", "eos", "clipped", "repetition", "well_formed", "groups"}
-    | {"sources", "nll", "tasks"}
-)
-"""What an evaluation's summary has of each model."""
 _OF_TRAINING = {
     "eval_datasets": "remove it",
     "eval_holdout": "a prepare stage makes splits",
@@ -50,12 +46,14 @@ _TAKEN_IDS = frozenset({"lock"})
 """Names of files in the pipeline's folder."""
 
 
-def check(findings: Findings) -> None:
-    """Check the settings of every stage."""
+def check(findings: Findings, wrong: Collection[Node] = ()) -> set[Node]:
+    """Check the settings of every stage, but what hangs on names where some are ``wrong``. Returns the stages of which
+    a setting is wrong."""
+    found: set[Node] = set()
     counts = Counts(findings.graph, files=False)
     output_dir = output_dir_of(findings.graph)
     for node in findings.graph.nodes:
-        stage = node.stage
+        stage, before = node.stage, findings.errors
         _check_folders(findings, node, output_dir)
         if isinstance(stage, SelectStage):
             _check_select(findings, node, stage)
@@ -70,9 +68,12 @@ def check(findings: Findings) -> None:
             _check_data(findings, node)
         elif isinstance(stage, GateStage):
             _check_gate(findings, node, stage)
-        elif isinstance(stage, LoopStage):
+        elif isinstance(stage, LoopStage) and not wrong:
             _check_slices(findings, node, stage, counts)
         _check_prices(findings, node)
+        if findings.errors > before:
+            found.add(node)
+    return found
 
 
 def _check_folders(findings: Findings, node: Node, output_dir: str) -> None:
@@ -203,28 +204,12 @@ def _check_gate(findings: Findings, node: Node, stage: GateStage) -> None:
         path = (*node.path, "conditions", index)
         if condition.at_least is None and condition.at_most is None:
             findings.add("P126", path, "a condition needs `at_least` or `at_most`")
-        if isinstance(evaluate, EvaluateStage) and (why := _not_measured(condition.metric, evaluate)):
-            hint = "begin with candidate, base or difference; docs/pipelines.md lists the numbers"
-            findings.add("P114", (*path, "metric"), f"the evaluation has no `{condition.metric}`: {why}", hint=hint)
-
-
-def _not_measured(metric: str, stage: EvaluateStage) -> str | None:
-    """Why an evaluation will not have a number, where that can be told."""
-    side, _, rest = metric.partition(".")
-    if side not in {"candidate", "base", "difference"}:
-        return f"there is no `{side}`"
-    if side in {"base", "difference"} and stage.base is None:
-        return "it compares with no `base`"
-    if rest.startswith("nll") and stage.nll_rows is None:
-        return "it has no `nll_rows`"
-    if rest.startswith("tasks") and not stage.tasks:
-        return "it has no `tasks`"
-    if rest.split(".")[0] in {"reward", "rewards", "groups"} and not stage.rewards:
-        return "it has no `rewards`"
-    if rest.split(".")[0] not in _MEASURED:
-        close = nearest(rest.split(".")[0], _MEASURED)
-        return f"did you mean {side}.{close}?" if close else f"measured are {', '.join(sorted(_MEASURED))}"
-    return None
+        if isinstance(evaluate, EvaluateStage):
+            thinking = findings.graph.pipeline.thinking is not None
+            why = not_measured(condition.metric, evaluate, thinking=thinking)
+            if why is not None:
+                hint = "docs/stages.md lists the numbers of an evaluation"
+                findings.add("P114", (*path, "metric"), f"the evaluation has no `{condition.metric}`: {why}", hint=hint)
 
 
 def _check_slices(findings: Findings, node: Node, stage: LoopStage, counts: Counts) -> None:

@@ -27,7 +27,15 @@ from recipe_engine.pipeline.prepare.content import digest
 from recipe_engine.pipeline.prepare.output import SCRATCH, Splits
 from recipe_engine.recipe.stages.select import SelectStage
 
-_OF_A_COMPLETION = ("completion", "sample_idx", "finish_reason", "reward", "rewards", "completion_ids")
+_OF_A_COMPLETION = (
+    "completion",
+    "completion_tokens",
+    "sample_idx",
+    "finish_reason",
+    "reward",
+    "rewards",
+    "completion_ids",
+)
 """Columns that belong to one completion, not to its prompt."""
 
 _OF_GROUPS = frozenset({"best_of_n", "best_worst", "difficulty"})

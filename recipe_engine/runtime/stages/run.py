@@ -88,7 +88,7 @@ def carry_out(
 
     A process apart gives back the memory of its GPU when it ends.
     """
-    refused = take_in(work)
+    refused = take_in(work, say)
     left = unfinished(work)
     devices = devices_of(compiled.gpus, _together(compiled)) if processes is None else [None] * processes
     if left and (len(devices) > 1 or apart):

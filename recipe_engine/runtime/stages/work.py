@@ -3,7 +3,7 @@
 A stage's process reads its inputs once and writes them in shards under ``work/``. Then one process, or one for each
 GPU, takes shard after shard; each claims a shard by a lock on a file, so that none is made twice, and which process
 makes a shard changes nothing. A shard of rows stands if its counts, written before it, name the same inputs and
-settings.
+settings, and it holds what they say that it holds.
 """
 
 from __future__ import annotations
@@ -97,8 +97,11 @@ class Work:
         return self.folder / "work" / "kept" / f"part-{number:05d}-{key[:16]}.jsonl"
 
 
-def take_in(work: Work) -> Counts:
-    """Write the inputs in shards, remove rows that are not of them, and count what was left out."""
+def take_in(work: Work, say: Say) -> Counts:
+    """Write the inputs in shards, remove rows that are not of them, and count what was left out.
+
+    A shard that is not as it was made, cut or replaced, is removed too, and said.
+    """
     shutil.rmtree(work.inputs_folder, ignore_errors=True)
     counts = Counts()
     keys: list[str] = []
@@ -118,9 +121,18 @@ def take_in(work: Work) -> Counts:
     _put(work.inputs_folder / "keys.json", json.dumps(keys))
     remove_unfinished(work.rows_folder)
     for number, path in whole_shards(work.rows_folder).items():
-        if number >= len(keys) or _known(work, number, keys[number]) is None:
+        known = None if number >= len(keys) else _noted(work, number, keys[number])
+        if known is None:
+            path.unlink()
+        elif known.get("rows_digest") != _digest(path):
+            say(f"{work.name}: {path.name} is not as it was made: damaged, or replaced; it is made anew")
             path.unlink()
     return counts
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _some(rows: Iterator[Row], most: int, digest: Any) -> Iterator[str]:
@@ -183,8 +195,11 @@ def _make_shard(work: Work, maker: Maker, number: int, key: str) -> None:
     made = list(maker.rows(rows, counts, kept))
     maker.finish(counts, kept)
     counts.rows_out = len(made)
+    digest = hashlib.sha256()
+    for row in made:
+        digest.update(as_line(row).encode())
     # The counts first: rows without them are made again. So they need not be on the disk before the rows are.
-    _put(work.counts_file(number), json.dumps({"key": key, **counts.as_data()}))
+    _put(work.counts_file(number), json.dumps({"key": key, "rows_digest": digest.hexdigest(), **counts.as_data()}))
     write_shard(work.rows_folder, number, made)
     kept.unlink(missing_ok=True)
 
@@ -220,13 +235,19 @@ def _keys(work: Work) -> list[str]:
 
 def _known(work: Work, number: int, key: str) -> Counts | None:
     """The counts of a shard, if they are of these inputs and settings."""
-    try:
-        found = json.loads(work.counts_file(number).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if found.pop("key", None) != key:
+    found = _noted(work, number, key)
+    if found is None:
         return None
     return Counts(found["rows_in"], found["rows_out"], Counter(found["dropped"]), found["totals"])
+
+
+def _noted(work: Work, number: int, key: str) -> dict[str, Any] | None:
+    """What was noted of a shard, if it is of these inputs and settings."""
+    try:
+        found: dict[str, Any] = json.loads(work.counts_file(number).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if found.get("key") == key else None
 
 
 @contextmanager

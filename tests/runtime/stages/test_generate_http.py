@@ -202,6 +202,25 @@ class TestSeveralSamples:
         assert any("answered 1 of n=3" in line for line in said)
 
 
+def test_a_shard_that_was_cut_or_replaced_is_made_anew_and_said(tmp_path: Path) -> None:
+    with serving(answered) as server:
+        given = settings(tmp_path, server.url, texts=TEXTS[:6], shard_rows=2)
+        carried_out(tmp_path, given)
+        wanted = rows_in(tmp_path)
+        (tmp_path / "result.json").unlink()
+        whole, cut, other = sorted((tmp_path / "rows/train").iterdir())
+        before = whole.stat().st_mtime_ns
+        cut.write_bytes(cut.read_bytes()[: cut.read_bytes().index(b"\n") + 1])
+        other.write_bytes(other.read_bytes().replace(b"question", b"querstiom"[:8]))
+        said = carried_out(tmp_path, given)
+        assert len(server.bodies) == 10
+    assert rows_in(tmp_path) == wanted
+    assert whole.stat().st_mtime_ns == before
+    assert [line for line in said if "made anew" in line] == [
+        f"generate: {path.name} is not as it was made: damaged, or replaced; it is made anew" for path in (cut, other)
+    ]
+
+
 def test_what_the_service_refuses_is_left_out_and_counted(tmp_path: Path) -> None:
     def answer(body: Row) -> Answer:
         too_long = body["messages"][0]["content"] == TEXTS[3]
