@@ -132,8 +132,9 @@ def test_too_few_rows_for_a_round_cannot_be_planned() -> None:
 
 
 def test_a_dataset_that_cannot_be_read_is_named() -> None:
-    with pytest.raises(DataError, match=r"none\.jsonl: there is no file"):
-        plan(compilation(SFT.replace("builtin/conversations", "none.jsonl")))
+    Path("cut.jsonl").write_text('{"text": ', encoding="utf-8")
+    with pytest.raises(DataError, match=r"cut\.jsonl: cut\.jsonl, line 1"):
+        plan(compilation(SFT.replace("builtin/conversations", "cut.jsonl")))
 
 
 def test_the_log_is_named_as_it_will_be() -> None:
