@@ -104,10 +104,12 @@ class TestWhatIsShown:
     ) -> None:
         code = """
 if rank == 5:
+    while not all(os.path.exists(f"ready-{other}") for other in range(8) if other != 5): time.sleep(0.01)
     print("Traceback ...", file=sys.stderr)
     print("error: no such reward", file=sys.stderr)
     sys.exit(1)
 signal.signal(signal.SIGTERM, lambda *_: [print(f"connection {i} of {rank} lost") for i in range(50)] and sys.exit(1))
+open(f"ready-{rank}", "w").close()
 while True: time.sleep(0.01)
 """
         started = Started(run, code, processes=8)

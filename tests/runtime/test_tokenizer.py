@@ -143,9 +143,14 @@ class TestChatTemplates:
         (tmp_path / "own.jinja").write_text(CHATML, encoding="utf-8")
         assert load(tmp_path, tiny_chat, said, {"chat_template": "own.jinja"}).chat_template == CHATML
 
-    def test_a_file_that_is_not_there_is_told(self, tmp_path: Path, tiny_chat: Path, said: list[str]) -> None:
+    def test_a_file_that_is_gone_since_the_recipe_was_checked_is_told(
+        self, tmp_path: Path, tiny_chat: Path, said: list[str]
+    ) -> None:
+        (tmp_path / "own.jinja").touch()
+        run = compiled(tmp_path, "sft", {"name": "d"}, model_settings={"chat_template": "own.jinja"})
+        (tmp_path / "own.jinja").unlink()
         with pytest.raises(RunError, match=r"model.chat_template: .*own.jinja cannot be read"):
-            load(tmp_path, tiny_chat, said, {"chat_template": "own.jinja"})
+            load_tokenizer(run, str(tiny_chat), said.append)
 
     def test_markers_that_leave_out_the_end_of_the_turn_are_said(
         self, tmp_path: Path, tiny_chat: Path, said: list[str]
