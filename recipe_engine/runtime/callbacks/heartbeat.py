@@ -35,6 +35,10 @@ class Heartbeat(TrainerCallback):
         if not trainer.args.torch_compile:  # a hook would be compiled along, and break the graph
             model.register_forward_pre_hook(self._on_forward)
 
+    def __deepcopy__(self, _: dict[int, Any]) -> Heartbeat:
+        """A model that is watched may be copied. A process has one heart."""
+        return self
+
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._beat("training", state)
 
