@@ -23,3 +23,20 @@ def append_line(path: Path, entry: dict[str, Any]) -> None:
         written = stream.write(line)
     if written != len(line):
         raise OSError(errno.ENOSPC, "could not be written as a whole", str(path))
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file, but for those that were cut off; none where there is no such file, or it cannot be read."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            found.append(entry)
+    return found

@@ -9,7 +9,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-from recipe_engine.lines import append_line
+from recipe_engine.lines import append_line, read_lines
 
 
 def test_lines_are_added(tmp_path: Path) -> None:
@@ -23,6 +23,13 @@ def test_one_that_was_cut_off_does_not_take_the_next_with_it(tmp_path: Path) -> 
     file.write_text('{"number": 1}\n{"numb')
     append_line(file, {"number": 3})
     assert file.read_text().splitlines() == ['{"number": 1}', '{"numb', '{"number": 3}']
+    assert [line["number"] for line in read_lines(file)] == [1, 3]
+
+
+def test_what_is_no_object_and_what_is_not_there_are_no_lines(tmp_path: Path) -> None:
+    (tmp_path / "lines").write_text('3\n{"number": 1}\n')
+    assert read_lines(tmp_path / "lines") == [{"number": 1}]
+    assert read_lines(tmp_path / "none") == []
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
@@ -43,7 +50,7 @@ def test_a_killed_writer_loses_at_most_the_line_that_it_was_writing(tmp_path: Pa
     """SIGKILL can end a write between two pages of memory."""
     file, kills = tmp_path / "lines", 5
     code = (
-        "import itertools, sys; from pathlib import Path; from recipe_engine.lines import append_line\n"
+        "import itertools, sys; from pathlib import Path; from recipe_engine.lines import append_line, read_lines\n"
         "for n in itertools.count(): append_line(Path(sys.argv[1]), {'n': n, 'text': 'x' * 3000})"
     )
     for _ in range(kills):

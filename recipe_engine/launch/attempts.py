@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -14,7 +13,7 @@ from typing import Any
 
 from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.jobs import surrounding_job
-from recipe_engine.lines import append_line
+from recipe_engine.lines import append_line, read_lines
 
 FILE = "attempts.jsonl"
 
@@ -52,17 +51,7 @@ def end(run: CompiledRun, code: int, reason: str) -> None:
 def attempts(run_dir: Path) -> list[Attempt]:
     """The starts of a run, the oldest first, each with ``ended``, ``code`` and ``reason`` where its end is known."""
     found: list[Attempt] = []
-    try:
-        lines = (run_dir / FILE).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return found
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue  # the last line of a machine that lost its power
-        if not isinstance(entry, dict):
-            continue
+    for entry in read_lines(run_dir / FILE):
         if entry.get("event") == "start" and "log" in entry:
             found.append(entry)
         elif entry.get("event") == "end" and found:

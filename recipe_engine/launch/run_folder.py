@@ -6,12 +6,12 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from recipe_engine.checkpoints import STAGING, left_out
 from recipe_engine.compiled import FINISHED, CompiledRun
+from recipe_engine.data.shards import write_whole
 from recipe_engine.diagnostics.redact import redact
 from recipe_engine.launch import attempts, inputs, jobs, lock
 from recipe_engine.launch.command import COMPILED
@@ -115,7 +115,7 @@ def _write(run: CompiledRun, texts: Mapping[str, str]) -> Path:
         _clear(Path(run.output_dir))
     jobs.forget(folder)
     compiled = write_compiled(run)
-    _write_whole(folder / inputs.FILE, json.dumps(inputs.fingerprints(run), indent=1))
+    write_whole(folder / inputs.FILE, json.dumps(inputs.fingerprints(run), indent=1))
     (folder / "recipe").mkdir(exist_ok=True)
     for index, (name, text) in enumerate(texts.items()):
         label = Path(name).name if not name.startswith("<") else "overrides.txt"
@@ -126,7 +126,7 @@ def _write(run: CompiledRun, texts: Mapping[str, str]) -> Path:
 def write_compiled(run: CompiledRun) -> Path:
     """Write what the training processes are given. Returns the file."""
     compiled = Path(run.run_dir, COMPILED)
-    _write_whole(compiled, run.model_dump_json(indent=1))
+    write_whole(compiled, run.model_dump_json(indent=1))
     return compiled
 
 
@@ -143,16 +143,3 @@ def _of_earlier_run(output: Path) -> Iterator[Path]:
     yield from (path for path in output.iterdir() if _FOLDERS.fullmatch(path.name) and path.is_dir())
     yield from (path for path in output.iterdir() if _SAVED.fullmatch(path.name) and not path.is_dir())
     yield from (path for path in (output / "run").iterdir() if path.name not in {lock.NAME, attempts.FILE})
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write beside and rename, so that a reader sees the old text or the new one, never a part."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as stream:
-        try:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        except OSError:
-            os.unlink(stream.name)
-            raise
-    os.replace(stream.name, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from recipe_engine import __version__
 from recipe_engine.data.shards import write_whole
 from recipe_engine.launch.tee import Screen
+from recipe_engine.lines import append_line, read_lines
 from recipe_engine.recipe.base import Block
 
 RECORD = "pipeline.json"
@@ -81,7 +81,7 @@ class Recorder:
         self._begun = True
         write_whole(self._folder / RECORD, self._record.model_dump_json(indent=1) + "\n")
         event = {"event": "start", "time": round(time.time(), 3), "pid": os.getpid(), "gpus": self._record.gpus}
-        _append(self._folder, event)
+        append_line(self._folder / STARTS, event)
 
     def end(self, code: int, keys: list[str]) -> None:
         """Note how it ended, and which stages there were: a loop may have ended before its last iteration."""
@@ -95,7 +95,7 @@ class Recorder:
             write_whole(
                 self._folder / RECORD, record.model_copy(update={"keys": keys}).model_dump_json(indent=1) + "\n"
             )
-        _append(self._folder, {"event": "end", "time": round(time.time(), 3), "code": code})
+        append_line(self._folder / STARTS, {"event": "end", "time": round(time.time(), 3), "code": code})
 
 
 def read_record(output_dir: Path) -> Record | None:
@@ -109,22 +109,9 @@ def read_record(output_dir: Path) -> Record | None:
 def last_start(output_dir: Path) -> dict[str, Any]:
     """The last start, with ``code`` where its end is known."""
     found: dict[str, Any] = {}
-    try:
-        lines = (output_dir / STARTS).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return found
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue  # the last line of a machine that lost its power
+    for entry in read_lines(output_dir / STARTS):
         if entry.get("event") == "start":
             found = entry
         else:
             found |= {"code": entry.get("code"), "ended": entry.get("time")}
     return found
-
-
-def _append(output_dir: Path, entry: dict[str, Any]) -> None:
-    with (output_dir / STARTS).open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(entry) + "\n")

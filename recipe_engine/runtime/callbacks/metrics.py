@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from recipe_engine.lines import append_line
+from recipe_engine.lines import append_line, read_lines
 
 METRICS = "metrics.jsonl"
 """The file's name in the run's folder."""
@@ -64,12 +64,4 @@ def finite(logs: dict[str, Any]) -> dict[str, Any]:
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of a metrics file. One that was cut off, as a machine loses its power, is left out."""
-    found = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict) and "step" in entry:
-            found.append(entry)
-    return found
+    return [line for line in read_lines(path) if "step" in line]
