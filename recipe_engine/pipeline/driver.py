@@ -19,13 +19,12 @@ from recipe_engine.pipeline.decide import Decision, changed_settings, decide
 from recipe_engine.pipeline.errors import PipelineError
 from recipe_engine.pipeline.folders import LOG, MANIFEST
 from recipe_engine.pipeline.graph import Node
-from recipe_engine.pipeline.instances import Instance, Made, instances, source_of, waits_for
+from recipe_engine.pipeline.instances import Instance, instances, waits_for
+from recipe_engine.pipeline.kept_models import demand_models, keep_models
 from recipe_engine.pipeline.manifest import Manifest, read_manifest, write_json
 from recipe_engine.pipeline.processes import Child, Processes
 from recipe_engine.pipeline.resolve import Work
 from recipe_engine.pipeline.slices import trim_as_they_stand, trimmed
-from recipe_engine.recipe.stages.gate import GateStage
-from recipe_engine.recipe.stages.train import TrainStage
 
 EXIT_FAILED = 1
 EXIT_BUDGET = 75
@@ -84,7 +83,9 @@ def run_pipeline(
     with processes.passing_signals_on():
         try:
             _run(state, processes)
-            _keep_models(state)  # where keep_models was lowered, or a start was killed before it removed any
+            keep_models(
+                state.work, state.manifests, state.say
+            )  # where keep_models was lowered, or a start was killed before it removed any
         except PipelineError as error:
             _tell(state, error)
             _wait_for_the_rest(state, processes)
@@ -218,7 +219,7 @@ def _start(state: _State, processes: Processes, instance: Instance, devices: lis
     why = decision.why + "".join(f"\n    {line}" for line in decision.changed[:10])
     where = f" on GPU {', '.join(devices)}" if devices else ""
     state.say(f"{instance.key}: runs{where}: {why}")
-    _demand_models(state, instance)
+    demand_models(state.work, instance, state.manifests)
     if not state.has_begun:
         state.begins()
         state.has_begun = True
@@ -255,25 +256,6 @@ def _environment(instance: Instance, devices: Sequence[str]) -> dict[str, str]:
     return clean_environment(os.environ) | ({} if instance.node.recipe is not None else cpu_environment())
 
 
-def _demand_models(state: _State, instance: Instance) -> None:
-    for one in waits_for(state.work.graph, instance, state.work.iterations):
-        manifest = state.manifests[one.key]
-        if manifest.model_removed and instance.node.stage.kind != "gate" and _reads_model(state, instance, one):
-            message = f"{instance.key} needs the model of {one.key}, which was removed as its keep_models says"
-            hint = f"remove the folder {shorten(state.work.folder(one))} to train it again, and write keep_models: all"
-            raise PipelineError("P204", message, hint)
-
-
-def _reads_model(state: _State, instance: Instance, other: Instance) -> bool:
-    graph, iterations = state.work.graph, state.work.iterations
-    return any(
-        one.wants == "model"
-        and isinstance(source := source_of(graph, one, instance, iterations), Made)
-        and source.instance == other
-        for one, _ in instance.node.references
-    )
-
-
 def _ended(state: _State, child: Child, code: int, processes: Processes) -> None:
     instance, decision, started = state.running.pop(child.key)
     state.free = [*state.free, *child.devices]
@@ -285,7 +267,9 @@ def _ended(state: _State, child: Child, code: int, processes: Processes) -> None
         return
     log = shorten(Path(state.work.folder(instance), LOG))
     state.failed = True
-    if code == EXIT_BUDGET:
+    if (
+        code == EXIT_BUDGET and instance.node.recipe is None
+    ):  # of a training it is a fault that restarts did not outlast
         state.say(f"{instance.key}: stopped before it costs more than max_dollars; raise it to go on")
         return
     others = f"; waiting for {', '.join(state.running)}" if state.running else ""
@@ -297,7 +281,7 @@ def _complete(state: _State, instance: Instance, decision: Decision, started: fl
     state.manifests[instance.key] = manifest
     state.say(f"{instance.key}: done: {described(manifest)}")
     _judge(state, instance, manifest)
-    _keep_models(state)
+    keep_models(state.work, state.manifests, state.say)
 
 
 def described(manifest: Manifest) -> str:
@@ -319,44 +303,13 @@ def described(manifest: Manifest) -> str:
 
 
 def _judge(state: _State, instance: Instance, manifest: Manifest) -> None:
-    """Stop where a gate says so, and the file says that it may."""
-    stage = instance.node.stage
-    if not isinstance(stage, GateStage):
+    """Stop where a gate says so."""
+    summary = manifest.result.summary
+    if manifest.kind != "gate" or summary["goes_on"]:
         return
-    verdict = str(manifest.result.summary.get("verdict"))
-    stops = {"not_ready": stage.not_ready, "inconclusive": stage.inconclusive}.get(verdict) == "stop"
-    if stops:
-        state.stopped_by = instance.key
-        why = manifest.result.summary.get("why", [])
-        state.say(
-            f"{instance.key}: {verdict.replace('_', ' ')}, so the pipeline stops"
-            + "".join(f"\n    {line}" for line in why)
-        )
-
-
-def _keep_models(state: _State) -> None:
-    """Remove models of earlier iterations that no stage still needs, as far as the file says."""
-    everything = list(instances(state.work.graph, state.work.iterations))
-    for node in state.work.graph.nodes:
-        stage = node.stage
-        if not isinstance(stage, TrainStage) or stage.keep_models == "all" or node.loop is None:
-            continue
-        trained = [one for one in everything if one.node is node and one.key in state.manifests]
-        for instance in trained[: max(len(trained) - int(stage.keep_models), 0)]:
-            if state.manifests[instance.key].model_removed or _is_needed(state, instance, everything):
-                continue
-            freed = remove_model(state.work, instance)
-            state.manifests[instance.key] = state.manifests[instance.key].model_copy(update={"model_removed": True})
-            state.say(f"{instance.key}: its model is removed ({freed / (1 << 20):.0f} MiB), as keep_models says")
-
-
-def _is_needed(state: _State, instance: Instance, everything: Sequence[Instance]) -> bool:
-    return any(
-        one.key not in state.manifests
-        and instance in waits_for(state.work.graph, one, state.work.iterations)
-        and _reads_model(state, one, instance)
-        for one in everything
-    )
+    state.stopped_by = instance.key
+    why = "".join(f"\n    {line}" for line in summary["why"])
+    state.say(f"{instance.key}: {summary['verdict'].replace('_', ' ')}, so the pipeline stops{why}")
 
 
 def _trim_loop(state: _State, instance: Instance) -> None:

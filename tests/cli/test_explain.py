@@ -10,7 +10,7 @@ from .support import ROOT, recipe
 
 CODE = re.compile(r"\b[SRLPDT][1-5]\d{2}\b")
 # Where codes are documented rather than given; a rule's docstring is both.
-TABLES = ("lint/codes.py", "data/codes.py", "launch/codes.py", "pipeline/codes.py", "source/codes/")
+TABLES = ("lint/codes.py", "data/codes.py", "launch/codes.py", "pipeline/codes/", "source/codes/")
 
 
 def codes_in_use() -> set[str]:

@@ -27,6 +27,7 @@ stages:
       - {id: late, kind: train, model: $sft, rows: $rows, gpus: 1, recipe: RECIPE}
   - {id: last, kind: train, model: $policy, rows: $rows, gpus: 1, recipe: RECIPE}
 """
+WITH_MODEL = "{model: {base_model_name: builtin/tiny-chat}, training: {algorithm: sft}}"
 WHOLE, ADAPTERS = "{training: {algorithm: sft}}", "{model: {use_lora: true}, training: {algorithm: sft}}"
 
 
@@ -110,3 +111,14 @@ def test_the_last_model_is_always_kept() -> None:
     (found,) = check_pipeline(write(Path.cwd(), text)).diagnostics
     assert "keep_models" in found.message
     assert (found.code, found.span.line) == ("R204", 9)
+
+
+def test_a_training_that_restarts_did_not_save_is_not_told_of_money(monkeypatch: pytest.MonkeyPatch) -> None:
+    """75 is the code of a passing fault, and of a stage that would cost more than it may."""
+    monkeypatch.setenv("TRAINER_ENDS_WITH", "75")
+    code, lines = run(
+        f"output_dir: out\nstages:\n  - {{id: sft, kind: train, rows: builtin/conversations, recipe: {WITH_MODEL}}}\n"
+    )
+    assert code == 1
+    assert "sft: failed (exit code 75); its log: out/sft/log.txt" in lines
+    assert not any("max_dollars" in line for line in lines)
