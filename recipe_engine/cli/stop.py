@@ -64,7 +64,10 @@ def _signal(run: str, found: RunStatus, now: bool) -> None:
         hint = "stop it there; or it has just ended: see `recipe status`"
         where = f": it was started on {found.host}" if found.host else ""
         fail("T514", f"no process of {run} is on this machine{where}", hint)
-    for number in (signal.SIGTERM, signal.SIGTERM) if now else (signal.SIGTERM,):
+    is_launcher = holder is not None and processes == [holder.pid]
+    # Told twice, a launcher ends the others at once; where none is left, each is ended.
+    at_once = (signal.SIGTERM, signal.SIGTERM) if is_launcher else (signal.SIGKILL,)
+    for number in at_once if now else (signal.SIGTERM,):
         for pid in processes:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)

@@ -62,18 +62,15 @@ def _ranks(mark: str) -> Iterator[tuple[int, int]]:
 
 
 def processes_of(launcher: int | None, output: Path) -> list[int]:
-    """The process to signal for a run to stop: its launcher; where that was killed, the workers that it left.
+    """The process to signal for a run to stop: its launcher; where that was killed, all that it left.
 
     A number alone is no proof, for the system gives numbers again, and another machine has its own: the process must
     be one of this engine's, and hold this run's lock.
     """
     if not Path("/proc/self").exists():  # no Linux
         return [launcher] if launcher else []
-    found = {pid: arguments for pid, arguments in _engine_processes() if _has_open(pid, output / "run" / lock.NAME)}
-    if launcher in found:
-        return [launcher]
-    # A launcher of several passes the signal on: sent to its ranks as well, it would be their second.
-    return [pid for pid, arguments in found.items() if "recipe_engine.launch.ranks" in arguments] or list(found)
+    found = [pid for pid in _engine_processes() if _has_open(pid, output / "run" / lock.NAME)]
+    return [launcher] if launcher in found else found
 
 
 def _has_open(pid: int, file: Path) -> bool:
@@ -88,14 +85,14 @@ def _has_open(pid: int, file: Path) -> bool:
     return False
 
 
-def _engine_processes() -> Iterator[tuple[int, list[str]]]:
+def _engine_processes() -> Iterator[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             arguments = (folder / "cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
         except OSError:
             continue
         if any("recipe" in part for part in arguments[:4]):
-            yield int(folder.name), arguments
+            yield int(folder.name)
 
 
 def end_with_parent() -> None:

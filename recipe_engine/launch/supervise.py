@@ -46,6 +46,7 @@ def supervise(
     log: Path | None,
     *,
     grace: float,
+    second_ends: bool = True,
     inherited: Sequence[int] = (),
     watch: Watch = lambda _: None,
 ) -> Ended:
@@ -54,11 +55,12 @@ def supervise(
     Output goes to the screen and, line by line, to ``log``; without a log it is this process's own. In a terminal the
     command sees a terminal, so that it can show progress bars; the log gets the last state of each line. The command
     inherits the descriptors ``inherited``, and is sent SIGTERM should this process die. A signal to this process is
-    passed on; what has not ended ``grace`` seconds later is killed.
+    passed on; what has not ended ``grace`` seconds later is killed. A second one ends everything at once, unless
+    ``second_ends`` is false: whoever started this process does that then, and may pass on what came here as well.
     """
     reason = None
     mark = new_mark()
-    with _passing_signals_on(mark) as signals:
+    with _passing_signals_on(mark, second_ends) as signals:
         output = None if log is None else _Output(log)
         process = subprocess.Popen(
             list(command),
@@ -130,12 +132,13 @@ class _Output:
 
 
 class _Signals:
-    """Signals to this process, passed on to the command's group: the second one ends every process at once."""
+    """Signals to this process, passed on to the command's group: the second one ends every process at once, or none."""
 
-    def __init__(self, mark: str) -> None:
+    def __init__(self, mark: str, second_ends: bool) -> None:
         self.received: list[int] = []
         self.since: float | None = None
         self._mark = mark
+        self._second_ends = second_ends
         self._leader: int | None = None
 
     def start(self, leader: int) -> None:
@@ -152,10 +155,10 @@ class _Signals:
         """A signal has come."""
         self.received.append(number)
         self.since = self.since or time.monotonic()
-        if len(self.received) > 1:
-            self.kill()
-        else:
+        if len(self.received) == 1:
             self.send(number)
+        elif self._second_ends:
+            self.kill()
 
     def send(self, number: int) -> None:
         """Pass a signal on to every process that trains."""
@@ -169,8 +172,8 @@ class _Signals:
 
 
 @contextmanager
-def _passing_signals_on(mark: str) -> Iterator[_Signals]:
-    signals = _Signals(mark)
+def _passing_signals_on(mark: str, second_ends: bool) -> Iterator[_Signals]:
+    signals = _Signals(mark, second_ends)
     with signals_go_to(signals.take):
         yield signals
 

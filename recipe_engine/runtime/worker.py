@@ -40,6 +40,7 @@ from recipe_engine.runtime.saved import check_saved
 from recipe_engine.runtime.sealing import Sealing
 from recipe_engine.runtime.secrets import masked
 from recipe_engine.runtime.shown import show_safely
+from recipe_engine.runtime.spared import spare_data_workers
 from recipe_engine.runtime.tokenizer import load_tokenizer
 from recipe_engine.runtime.tracking import start_wandb
 from recipe_engine.runtime.training_data import training_data
@@ -132,6 +133,7 @@ def train(run: CompiledRun) -> Any:
         trainer.add_callback(callback)
     heartbeat.watch(trainer)
     survive_trackers(trainer, say)
+    spare_data_workers(trainer)
     show_safely(trainer)
     save_whole(trainer, run_dir, sealing)
     save_tied_once(trainer)

@@ -62,7 +62,6 @@ def test_at_its_time_limit_a_run_saves_and_is_queued_and_a_stop_saves_and_is_not
     until(lambda: state(slurm, job) == "PENDING", lambda: logs(tmp_path))
     assert "stopped by SIGTERM; the newest checkpoint is" in logs(tmp_path)
     before = max(losses(tmp_path))
-    asked(slurm, "scontrol", "update", f"jobid={job}", "starttime=now")  # Slurm waits two minutes
     until(lambda: max(losses(tmp_path)) > before, lambda: logs(tmp_path))
     assert f"going on from models/run/checkpoint-{before}" in logs(tmp_path)
     assert f"running (slurm {job})" in said_by(recipe("status"), tmp_path)

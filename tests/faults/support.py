@@ -75,6 +75,12 @@ def run_to_end(file: Path, *overrides: str) -> str:
     return said
 
 
+def tree(pid: int) -> list[int]:
+    """A process and all that have come of it."""
+    children = [int(one) for file in Path(f"/proc/{pid}/task").glob("*/children") for one in file.read_text().split()]
+    return [pid, *(below for child in children for below in tree(child))]
+
+
 def wait_until(process: subprocess.Popen[str], happened: Callable[[], bool]) -> None:
     """Wait until something has happened; the run must not end before."""
     deadline = time.monotonic() + _PATIENCE

@@ -60,7 +60,7 @@ def cases() -> Iterator[Any]:
             yield pytest.param(algorithm, processes, overrides, marks=marks, id=f"{name} on {processes}")
 
 
-@pytest.mark.parametrize(("name", "processes", "overrides"), cases())
+@pytest.mark.parametrize(("name", "processes", "overrides"), list(cases()))
 def test_it_ends_as_if_it_had_never_stopped(
     place: ForkServer, request: pytest.FixtureRequest, name: str, processes: int, overrides: tuple[str, ...]
 ) -> None:

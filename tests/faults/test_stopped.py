@@ -22,6 +22,7 @@ from tests.faults.support import (
     start,
     steps_logged,
     trainers_of,
+    tree,
     wait_until,
     weights,
 )
@@ -66,6 +67,33 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     assert weights(output) == weights(tmp_path / "models/whole")
     steps = [json.loads(line)["step"] for line in (output / "run/metrics.jsonl").read_text("utf-8").splitlines()]
     assert sorted(set(steps)) == list(range(1, 13))
+
+
+@pytest.mark.parametrize(
+    ("blocks", "processes"),
+    # One that trains and two that load batches; two that train and what starts them.
+    [({"training": {"dataloader_num_workers": 2}}, 3), ({"launch": {"cpu_processes": 2}}, 3)],
+    ids=["with processes that load batches", "on two processes"],
+)
+def test_a_signal_to_every_process_saves_as_one_to_the_launcher_does(
+    tmp_path: Path, blocks: dict[str, Any], processes: int
+) -> None:
+    """As Slurm sends it, and systemd."""
+    training = {"max_steps": 500, "save_steps": 400, **blocks.pop("training", {})}
+    output = tmp_path / "models/run"
+    process = start(recipe(tmp_path, training=training, **blocks))
+    wait_until(process, lambda: steps_logged(output) >= 3)
+    launcher, *others = tree(process.pid)
+    assert len(others) == processes
+    for pid in others:
+        os.kill(pid, signal.SIGTERM)
+    time.sleep(0.1)  # long enough for the launcher's to be another signal
+    os.kill(launcher, signal.SIGTERM)
+    code, said = finished(process)
+    assert code == 143, said
+    assert trainers_of(output) == []
+    (checkpoint,) = whole_checkpoints(output)
+    assert f"stopped after step {checkpoint.name.removeprefix('checkpoint-')}" in said
 
 
 def test_ctrl_c_saves_too(tmp_path: Path) -> None:

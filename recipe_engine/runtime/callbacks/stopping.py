@@ -1,4 +1,8 @@
-"""SIGTERM and SIGINT: every process stops after the same step, with a checkpoint to go on from."""
+"""SIGTERM and SIGINT: every process stops after the same step, with a checkpoint to go on from.
+
+One wish to stop may come as several signals: Slurm sends SIGTERM to every process of a job, and the launcher passes on
+its own. So a process counts the first one alone; what a second wish means, the launcher decides.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 
 class Stopping(TrainerCallback):
-    """Saves and ends training once a signal has come to any of the processes; a second one ends a process at once."""
+    """Saves and ends training once a signal has come to any of the processes."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -45,9 +49,7 @@ class Stopping(TrainerCallback):
             signal.signal(number, handler)
 
     def _take(self, number: int, _: FrameType | None) -> None:
-        if self.received:
-            os._exit(128 + number)
-        self.received = number
+        self.received = self.received or number
         _leave_broken_pipes()
 
 

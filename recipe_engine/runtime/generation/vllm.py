@@ -16,6 +16,8 @@ from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.generation.prompts import Prompts
 from recipe_engine.runtime.generation.requests import Answer, Refused, Request, Say
 
+_SECONDS_TO_END = 30.0
+
 
 def load(
     settings: VllmEngine, stage: GenerateStage, prompts: Prompts, compiled: CompiledStage, say: Say
@@ -88,7 +90,8 @@ class VllmGeneration:
         return counted
 
     def close(self) -> None:
-        """Let the model go."""
+        """Let the model go, and its memory: vLLM's processes have ended when this returns."""
+        self.engine.llm_engine.engine_core.shutdown(timeout=_SECONDS_TO_END)
         del self.engine
 
     def _parameters(self, seed: int) -> Any:

@@ -25,6 +25,7 @@ from recipe_engine.runtime.rewards.cells import column
 from recipe_engine.runtime.rewards.context import RewardContext
 from recipe_engine.runtime.rewards.scores import Columns, RowCheck, Say, Scored, Scorer
 from recipe_engine.runtime.rewards.text import Completions, last_block, text_of
+from recipe_engine.runtime.spared import spared
 
 _SANDBOX = Path(__file__).with_name("sandbox.py")
 _FILE_MB = 4
@@ -188,21 +189,22 @@ def _run(source: str, given: str, settings: CodeReward, *, report: bool = False)
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as input_file:
             input_file.write(given.encode(errors="replace"))
             input_file.seek(0)
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-B", str(_SANDBOX), json.dumps(limits), str(file)],
-                stdin=input_file,
-                stdout=output,
-                stderr=subprocess.DEVNULL,
-                cwd=folder,
-                env={
-                    "PATH": "/usr/bin:/bin",
-                    "LANG": "C.UTF-8",
-                    "HOME": folder,
-                    "TMPDIR": folder,
-                    "OPENBLAS_NUM_THREADS": "1",
-                },
-                start_new_session=True,
-            )
+            with spared():
+                process = subprocess.Popen(
+                    [sys.executable, "-I", "-B", str(_SANDBOX), json.dumps(limits), str(file)],
+                    stdin=input_file,
+                    stdout=output,
+                    stderr=subprocess.DEVNULL,
+                    cwd=folder,
+                    env={
+                        "PATH": "/usr/bin:/bin",
+                        "LANG": "C.UTF-8",
+                        "HOME": folder,
+                        "TMPDIR": folder,
+                        "OPENBLAS_NUM_THREADS": "1",
+                    },
+                    start_new_session=True,
+                )
             try:
                 process.wait(settings.timeout)
             except subprocess.TimeoutExpired:

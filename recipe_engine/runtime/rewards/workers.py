@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from recipe_engine.runtime.errors import RunError
+from recipe_engine.runtime.spared import spared
 
 _START_SECONDS = 120.0
 """For the first answer of a process, which imports its libraries before it."""
@@ -73,7 +74,8 @@ class _Worker:
         # -P: files beside the script have the names of modules of Python's, such as code.py.
         command = [sys.executable, "-P", str(self.script)]
         pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nothing)
+        with spared():
+            self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nothing)
         if self._exchange([0, "1", None], _START_SECONDS) is not True:
             raise RunError(f"the helper process {self.script.name} does not start")
 

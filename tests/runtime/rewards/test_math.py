@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -63,6 +65,23 @@ def test_what_takes_too_long_is_wrong_and_counted_and_the_next_is_scored(tmp_pat
     assert made.scores([r"$9^{9^{9^{9}}}$", "2"], answer=["1", "2"]) == [0, 1]
     assert time.monotonic() - begin < 30
     assert made.mean("rewards/math/timed_out") == 0.5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
+def test_a_signal_to_every_process_ends_none_that_scores(tmp_path: Path) -> None:
+    """As Slurm sends it: whoever asks ends its step, for which it needs the answer."""
+    made = Rewards(tmp_path, {"type": "math", "concurrency": 1})
+    assert made.scores(["1"], answer=["1"]) == [1]
+    before = children()
+    for pid in before:
+        os.kill(pid, signal.SIGTERM)
+    assert made.scores(["1/2"], answer=["0.5"]) == [1]
+    assert before
+    assert children() == before
+
+
+def children() -> set[int]:
+    return {int(one) for file in Path("/proc/self/task").glob("*/children") for one in file.read_text().split()}
 
 
 def test_it_works_in_threads_where_alarm_signals_do_not(rewards: Rewards) -> None:
