@@ -13,6 +13,8 @@ from recipe_engine.data.thinking import fault, split
 from recipe_engine.data.thinking_file import read_thinking
 from tests.e2e.support import logged, mean, train, trained
 
+pytestmark = pytest.mark.xdist_group("thinking")  # they share a model
+
 
 @pytest.fixture(scope="module")
 def thinking_model(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -17,7 +17,7 @@ from recipe_engine.compiled import CompiledRun
 from recipe_engine.launch.command import COMPILED
 from recipe_engine.lint import check
 from recipe_engine.plan.steps import argument_of
-from tests.faults.fork_server import ROOT, ForkServer
+from tests.fork_server import ROOT, ForkServer
 
 RECIPES = ROOT / "recipes/quickstart"
 STEPS, SAVED, LOGGED, BATCH = 6, 3, 2, 16

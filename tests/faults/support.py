@@ -51,11 +51,15 @@ def command(file: Path, *overrides: str) -> list[str]:
 
 def start(file: Path, *overrides: str) -> subprocess.Popen[str]:
     """Start a run in the recipe's folder."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return started(command(file, *overrides), file.parent)
+
+
+def started(command: list[str], folder: Path) -> subprocess.Popen[str]:
+    """Start a command in a folder."""
     return subprocess.Popen(
-        command(file, *overrides),
-        cwd=file.parent,
-        env=environment,
+        command,
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

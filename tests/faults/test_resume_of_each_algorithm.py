@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from recipe_engine.algorithms import NAMES
-from tests.faults.fork_server import ForkServer
 from tests.faults.resumes import SAVED, differences, trained
+from tests.fork_server import ForkServer
 
 WHOLE = ("training.max_steps=60", "training.save_strategy=no", "training.per_device_train_batch_size=32")
 
@@ -33,6 +33,8 @@ SPECIAL = {
     ),
 }
 """State that lives beside the weights and the optimizer."""
+
+pytestmark = pytest.mark.xdist_group("resumes")  # they share a server and a model
 
 
 @pytest.fixture(scope="module")

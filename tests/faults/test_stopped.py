@@ -20,6 +20,7 @@ from tests.faults.support import (
     recipe,
     run_to_end,
     start,
+    started,
     steps_logged,
     trainers_of,
     tree,
@@ -45,7 +46,10 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("algorithm", "blocks"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize(
+    ("algorithm", "blocks"),
+    [pytest.param(*case, marks=pytest.mark.long if "under" in name else (), id=name) for name, case in CASES.items()],
+)
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     tmp_path: Path, algorithm: str, blocks: dict[str, Any]
 ) -> None:
@@ -69,6 +73,16 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     assert sorted(set(steps)) == list(range(1, 13))
 
 
+def signal_all(process: subprocess.Popen[str]) -> int:
+    """Send SIGTERM to a process and all that have come of it. Returns how many they are."""
+    first, *others = tree(process.pid)
+    for pid in others:
+        os.kill(pid, signal.SIGTERM)
+    time.sleep(0.1)  # long enough for what is passed on to be another signal
+    os.kill(first, signal.SIGTERM)
+    return 1 + len(others)
+
+
 @pytest.mark.parametrize(
     ("blocks", "processes"),
     # One that trains and two that load batches; two that train and what starts them.
@@ -83,16 +97,25 @@ def test_a_signal_to_every_process_saves_as_one_to_the_launcher_does(
     output = tmp_path / "models/run"
     process = start(recipe(tmp_path, training=training, **blocks))
     wait_until(process, lambda: steps_logged(output) >= 3)
-    launcher, *others = tree(process.pid)
-    assert len(others) == processes
-    for pid in others:
-        os.kill(pid, signal.SIGTERM)
-    time.sleep(0.1)  # long enough for the launcher's to be another signal
-    os.kill(launcher, signal.SIGTERM)
+    assert signal_all(process) == 1 + processes
     code, said = finished(process)
     assert code == 143, said
     assert trainers_of(output) == []
     (checkpoint,) = whole_checkpoints(output)
+    assert f"stopped after step {checkpoint.name.removeprefix('checkpoint-')}" in said
+
+
+def test_a_signal_to_every_process_of_a_pipeline_saves_too(tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.yaml"
+    training = "{algorithm: sft, max_steps: 500, save_strategy: steps, save_steps: 400, logging_steps: 1}"
+    stage = "id: trained, kind: train, model: builtin/tiny-chat, rows: builtin/conversations"
+    file.write_text(f"output_dir: out\nstages: [{{{stage}, recipe: {{training: {training}}}}}]\n", encoding="utf-8")
+    process = started([sys.executable, "-m", "recipe_engine.cli", "run", str(file), "--num-gpus", "0"], tmp_path)
+    wait_until(process, lambda: steps_logged(tmp_path / "out/trained/model") >= 3)
+    signal_all(process)
+    code, said = finished(process)
+    assert code == 143, said
+    (checkpoint,) = whole_checkpoints(tmp_path / "out/trained/model")
     assert f"stopped after step {checkpoint.name.removeprefix('checkpoint-')}" in said
 
 

@@ -3,15 +3,13 @@
 The rows make up exactly one step, so their order does not matter. What is sampled is not drawn but follows from the
 prompt and from which of its completions it is, so it is the same on any process.
 
-``python -m tests.numerics.one_step COMPILED.json`` is one process of several.
+``main`` is one process of several.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,12 +25,12 @@ from trl import GRPOTrainer
 
 from recipe_engine.algorithms import algorithm as algorithm_of
 from recipe_engine.compiled import CompiledRun
-from recipe_engine.launch.command import COMPILED, worker_command, worker_environment
+from recipe_engine.launch.command import COMPILED
 from recipe_engine.runtime.worker import train
+from tests.fork_server import ForkServer
 from tests.numerics.support import relative_error
 from tests.runtime.support import Row, compiled, write_rows
 
-ROOT = Path(__file__).resolve().parents[2]
 GRADIENTS = "gradients.pt"
 
 
@@ -51,7 +49,7 @@ def cuts_of(rows: int) -> dict[str, Cut]:
 
 
 def gradients(
-    folder: Path, algorithm: str, rows: Sequence[Row], cut: Cut, *, group: int = 1, **blocks: Any
+    server: ForkServer, folder: Path, algorithm: str, rows: Sequence[Row], cut: Cut, *, group: int = 1, **blocks: Any
 ) -> dict[str, Tensor]:
     """The gradients with which the optimizer makes its first step, by the name of the parameter.
 
@@ -75,7 +73,9 @@ def gradients(
         with watched(run):
             train(run)
     else:
-        _train_on_ranks(run)
+        file = Path(run.run_dir) / COMPILED
+        file.write_text(run.model_dump_json(), encoding="utf-8")
+        server.train(file, cut.processes, __name__)
     found: dict[str, Tensor] = torch.load(Path(run.run_dir) / GRADIENTS)
     return found
 
@@ -131,19 +131,11 @@ def _completions(self: Any, prompt_ids: list[list[int]], *_: Any, **__: Any) -> 
     return completions, None
 
 
-def _train_on_ranks(run: CompiledRun) -> None:
-    file = Path(run.run_dir) / COMPILED
-    file.write_text(run.model_dump_json(), encoding="utf-8")
-    command = [*worker_command(run), "tests.numerics.one_step"]
-    environment = {**worker_environment(run), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-if __name__ == "__main__":
+def main(arguments: list[str]) -> int:
+    """Train as one process of several."""
     torch.set_num_threads(1)
-    of_this_rank = CompiledRun.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    with watched(of_this_rank):
-        trained = train(of_this_rank)
-    sys.stdout.flush()
+    run = CompiledRun.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
+    with watched(run):
+        trained = train(run)
+    assert trained is not None
     os._exit(0)  # freeing tensors that several processes share may wait for a process that has ended

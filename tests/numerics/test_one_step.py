@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.fork_server import ForkServer
 from tests.numerics.one_step import assert_same, cuts_of, gradients
 from tests.runtime.support import Row, assistant, user
 
@@ -48,8 +49,10 @@ CASES: dict[str, tuple[str, list[Row], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("algorithm", "rows", "blocks"), CASES.values(), ids=CASES)
-def test_a_step_has_one_gradient(tmp_path: Path, algorithm: str, rows: list[Row], blocks: dict[str, Any]) -> None:
+def test_a_step_has_one_gradient(
+    ranks: ForkServer, tmp_path: Path, algorithm: str, rows: list[Row], blocks: dict[str, Any]
+) -> None:
     cuts = cuts_of(len(rows) * blocks.get("group", 1))
-    expected = gradients(tmp_path / "whole", algorithm, rows, cuts.pop("whole"), **blocks)
+    expected = gradients(ranks, tmp_path / "whole", algorithm, rows, cuts.pop("whole"), **blocks)
     for name, cut in cuts.items():
-        assert_same(gradients(tmp_path / name, algorithm, rows, cut, **blocks), expected)
+        assert_same(gradients(ranks, tmp_path / name, algorithm, rows, cut, **blocks), expected)

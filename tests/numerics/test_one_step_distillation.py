@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.fork_server import ForkServer
 from tests.numerics.one_step import assert_same, cuts_of, gradients
 from tests.numerics.teacher import teacher_in
 from tests.numerics.test_one_step import ANSWERED, LENGTHS, PROMPTS, SHORT, WORDS
@@ -27,7 +28,9 @@ CASES: dict[str, tuple[str, list[Row], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("algorithm", "rows", "blocks"), CASES.values(), ids=CASES)
-def test_a_step_has_one_gradient(tmp_path: Path, algorithm: str, rows: list[Row], blocks: dict[str, Any]) -> None:
+def test_a_step_has_one_gradient(
+    ranks: ForkServer, tmp_path: Path, algorithm: str, rows: list[Row], blocks: dict[str, Any]
+) -> None:
     training = dict(blocks.get("training", {}))
     if algorithm != "online_dpo":
         training["teacher_model"] = teacher_in(tmp_path / "teacher")
@@ -35,6 +38,6 @@ def test_a_step_has_one_gradient(tmp_path: Path, algorithm: str, rows: list[Row]
     cuts = cuts_of(len(rows) * blocks.get("group", 1))
     if training.get("padding_free"):
         del cuts["ranks"]  # as rows have no padding, only the cut into micro-batches differs
-    expected = gradients(tmp_path / "whole", algorithm, rows, cuts.pop("whole"), **blocks)
+    expected = gradients(ranks, tmp_path / "whole", algorithm, rows, cuts.pop("whole"), **blocks)
     for name, cut in cuts.items():
-        assert_same(gradients(tmp_path / name, algorithm, rows, cut, **blocks), expected)
+        assert_same(gradients(ranks, tmp_path / name, algorithm, rows, cut, **blocks), expected)

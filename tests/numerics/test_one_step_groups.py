@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.fork_server import ForkServer
 from tests.numerics.one_step import assert_same, cuts_of, gradients
 from tests.numerics.test_one_step import PROMPTS, SAMPLED, SHORT
 from tests.runtime.support import Row
@@ -25,9 +26,9 @@ CASES: dict[str, tuple[str, Row]] = {
 
 
 @pytest.mark.parametrize(("algorithm", "settings"), CASES.values(), ids=CASES)
-def test_a_step_has_one_gradient(tmp_path: Path, algorithm: str, settings: Row) -> None:
+def test_a_step_has_one_gradient(ranks: ForkServer, tmp_path: Path, algorithm: str, settings: Row) -> None:
     blocks: dict[str, Any] = {**SAMPLED, "training": {**SHORT, **settings}}
     cuts = cuts_of(len(PROMPTS) * 4)
-    expected = gradients(tmp_path / "whole", algorithm, PROMPTS, cuts.pop("whole"), **blocks)
+    expected = gradients(ranks, tmp_path / "whole", algorithm, PROMPTS, cuts.pop("whole"), **blocks)
     for name, cut in cuts.items():
-        assert_same(gradients(tmp_path / name, algorithm, PROMPTS, cut, **blocks), expected)
+        assert_same(gradients(ranks, tmp_path / name, algorithm, PROMPTS, cut, **blocks), expected)

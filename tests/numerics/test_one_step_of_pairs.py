@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.fork_server import ForkServer
 from tests.numerics.one_step import assert_same, cuts_of, gradients
 from tests.numerics.test_one_step import PAIRS
 
@@ -19,9 +20,9 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("algorithm", "settings"), CASES.values(), ids=CASES)
-def test_a_step_has_one_gradient(tmp_path: Path, algorithm: str, settings: dict[str, Any]) -> None:
+def test_a_step_has_one_gradient(ranks: ForkServer, tmp_path: Path, algorithm: str, settings: dict[str, Any]) -> None:
     cuts = cuts_of(len(PAIRS))
-    expected = gradients(tmp_path / "whole", algorithm, PAIRS, cuts.pop("whole"), training=dict(settings))
+    expected = gradients(ranks, tmp_path / "whole", algorithm, PAIRS, cuts.pop("whole"), training=dict(settings))
     for name, cut in cuts.items():
-        found = gradients(tmp_path / name, algorithm, PAIRS, cut, training=dict(settings))
+        found = gradients(ranks, tmp_path / name, algorithm, PAIRS, cut, training=dict(settings))
         assert_same(found, expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +40,11 @@ BROKEN = {
         "shards_that_hold_everything": "a trained weight that each process holds whole was asked to be None",
     },
 }
+
+
+def grouped(strategies: Iterable[str], *others: str) -> list[Any]:
+    """Strategies as parameters, such that one process of the suite has all tests of one: they share its session."""
+    return [pytest.param(one, *others, marks=pytest.mark.xdist_group(f"under {one}")) for one in strategies]
 
 
 class Session(NamedTuple):
@@ -100,7 +106,7 @@ def _jobs(folder: Path, strategy: str, processes: int) -> list[Job]:
     return jobs
 
 
-@pytest.mark.parametrize("session", SHARED, indirect=True)
+@pytest.mark.parametrize("session", grouped(SHARED), indirect=True)
 @pytest.mark.parametrize("name", ["sft", "dpo", "grpo", "lora"])
 def test_losses_are_those_of_one_process_to_five_digits(name: str, session: Session, alone: Session) -> None:
     assert session.told[name] is None
@@ -114,26 +120,26 @@ def test_losses_are_those_of_one_process_to_five_digits(name: str, session: Sess
     assert norms[0] == pytest.approx(norms[1], rel=1e-4)
 
 
-@pytest.mark.parametrize("session", SHARDED, indirect=True)
+@pytest.mark.parametrize("session", grouped(SHARDED), indirect=True)
 def test_a_teacher_in_shares_is_asked_token_by_token_for_as_long_as_each_process_samples(session: Session) -> None:
     assert session.told["minillm"] is None
 
 
-@pytest.mark.parametrize("session", SHARDED, indirect=True)
+@pytest.mark.parametrize("session", grouped(SHARDED), indirect=True)
 def test_what_is_to_be_offloaded_where_all_is_in_main_memory_changes_nothing(session: Session) -> None:
     assert session.told["offloaded"] is None
     found, expected = (curve(session.jobs[name].run, "loss") for name in ("offloaded", "sft"))
     assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5)
 
 
-@pytest.mark.parametrize("session", ["zero2"], indirect=True)
+@pytest.mark.parametrize("session", grouped(["zero2"]), indirect=True)
 def test_a_deepspeed_file_of_the_users_runs_on_cpu_processes_too(session: Session, alone: Session) -> None:
     assert session.told["a file"] is None
     found, expected = (curve(one, "loss") for one in (session.jobs["a file"].run, alone.jobs["sft"].run))
     assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5)
 
 
-@pytest.mark.parametrize("session", SHARED, indirect=True)
+@pytest.mark.parametrize("session", grouped(SHARED), indirect=True)
 @pytest.mark.parametrize("name", ["sft", "grpo"])
 def test_what_is_saved_loads_in_plain_transformers(name: str, session: Session, alone: Session) -> None:
     _, told = AutoModelForCausalLM.from_pretrained(session.output(name), output_loading_info=True)
@@ -141,13 +147,13 @@ def test_what_is_saved_loads_in_plain_transformers(name: str, session: Session, 
     _assert_close(session.output(name) / "model.safetensors", alone.output(name) / "model.safetensors")
 
 
-@pytest.mark.parametrize("session", SHARED, indirect=True)
+@pytest.mark.parametrize("session", grouped(SHARED), indirect=True)
 def test_adapters_are_saved_whole(session: Session, alone: Session) -> None:
     file = "adapter_model.safetensors"
     _assert_close(session.output("lora") / file, alone.output("lora") / file)
 
 
-@pytest.mark.parametrize("session", SHARED, indirect=True)
+@pytest.mark.parametrize("session", grouped(SHARED), indirect=True)
 @pytest.mark.parametrize("name", ["sft", "grpo", "lora"])
 def test_a_resumed_run_ends_bit_equal_to_one_that_was_never_stopped(name: str, session: Session) -> None:
     """``grpo`` is resumed in the middle of a round of samples."""
@@ -157,7 +163,7 @@ def test_a_resumed_run_ends_bit_equal_to_one_that_was_never_stopped(name: str, s
 
 @pytest.mark.parametrize(
     ("session", "broken", "message"),
-    [(strategy, broken, said) for strategy, of in BROKEN.items() for broken, said in of.items()],
+    [case for strategy, of in BROKEN.items() for one in of.items() for case in grouped([strategy], *one)],
     indirect=["session"],
 )
 def test_what_is_not_as_asked_for_ends_the_run_before_its_first_step(

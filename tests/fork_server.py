@@ -1,8 +1,8 @@
-"""``python -m tests.faults.fork_server``: training processes that need not import torch again.
+"""``python -m tests.fork_server``: training processes that need not import torch again.
 
-A line of JSON on standard input starts a training, ``{"compiled": ..., "processes": ...}``: each of its processes is a
-fork of this one, in which nothing but imports has happened, and does what ``python -m recipe_engine.runtime`` does. The
-answer, a line on standard output, is the list of their exit codes.
+A line of JSON on standard input starts a training, ``{"compiled": ..., "processes": ..., "module": ...}``: each of its
+processes is a fork of this one, in which nothing but imports has happened, and does what ``python -m MODULE COMPILED``
+does. The answer, a line on standard output, is the list of their exit codes.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import socket
 import subprocess
 import sys
 import traceback
+from importlib import import_module
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
+WORKER = "recipe_engine.runtime.__main__"
 
 
 class ForkServer:
@@ -38,11 +40,13 @@ class ForkServer:
             env=environment,
         )
 
-    def train(self, compiled: Path, processes: int) -> None:
+    def train(self, compiled: Path, processes: int, module: str = WORKER) -> None:
         """Train a compiled run; what its processes say goes to ``output.txt`` beside it."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"compiled": str(compiled), "processes": processes}) + "\n")
+        self._process.stdin.write(
+            json.dumps({"compiled": str(compiled), "processes": processes, "module": module}) + "\n"
+        )
         self._process.stdin.flush()
         codes = json.loads(self._process.stdout.readline())
         assert codes == [0] * processes, (compiled.parent / "output.txt").read_text(encoding="utf-8", errors="replace")
@@ -64,11 +68,11 @@ def serve() -> None:
     assert trl.GRPOTrainer
     for line in sys.stdin:
         asked = json.loads(line)
-        answer = _trained(asked["compiled"], asked["processes"])
+        answer = _trained(**asked)
         print(json.dumps(answer), flush=True)
 
 
-def _trained(compiled: str, processes: int) -> list[int]:
+def _trained(compiled: str, processes: int, module: str) -> list[int]:
     group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(processes)}
     group["LOCAL_WORLD_SIZE"] = str(processes)
     pids = []
@@ -77,19 +81,18 @@ def _trained(compiled: str, processes: int) -> list[int]:
         if pid == 0:
             if processes > 1:
                 os.environ |= {**group, "RANK": str(rank), "LOCAL_RANK": str(rank)}
-            os._exit(_in_fork(compiled))
+            os._exit(_in_fork(compiled, module))
         pids.append(pid)
     return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
 
 
-def _in_fork(compiled: str) -> int:
-    from recipe_engine.runtime.__main__ import main
-
+def _in_fork(compiled: str, module: str) -> int:
     output = os.open(Path(compiled).parent / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
     try:
-        return main([compiled])
+        code: int = import_module(module).main([compiled])
+        return code
     except BaseException:  # noqa: BLE001 # a fork must not go on as its parent
         traceback.print_exc()
         return 1
