@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
+
+from tests.fork_server import ForkServer
 
 # A suite started in the background (nohup, `&`, some CI runners) inherits ignored signals, and so would every process
 # that a test starts: tests that send them need the dispositions of a shell's foreground.
@@ -24,6 +26,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker("long")]
         items[:] = [item for item in items if not item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(scope="session")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """Makes the processes of runs that have several, without the launcher."""
+    server = ForkServer(tmp_path_factory.mktemp("ranks-cache"))
+    yield server
+    server.close()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import torch
 from transformers import Trainer
 
 from recipe_engine.runtime.worker import train
-from tests.fork_server import ForkServer
 from tests.runtime.support import Row, compiled, write_rows
 
 MakeTrainer = Callable[..., Any]
@@ -22,23 +21,11 @@ class TrainerMadeError(Exception):
 @pytest.fixture(autouse=True)
 def _apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RECIPE_ENGINE_CACHE", str(_cache(tmp_path_factory)))
+        patch.setenv("RECIPE_ENGINE_CACHE", str(tmp_path_factory.getbasetemp() / "numerics-cache"))
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         yield
         torch.set_num_threads(threads)
-
-
-def _cache(factory: pytest.TempPathFactory) -> Path:
-    return factory.getbasetemp() / "numerics-cache"
-
-
-@pytest.fixture(scope="session")
-def ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
-    """Makes the processes of runs that have several."""
-    server = ForkServer(_cache(tmp_path_factory))
-    yield server
-    server.close()
 
 
 @pytest.fixture

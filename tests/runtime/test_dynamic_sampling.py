@@ -12,6 +12,7 @@ from trl import GRPOTrainer
 
 from recipe_engine.runtime.errors import RunError
 from recipe_engine.runtime.worker import train
+from tests.fork_server import ForkServer
 from tests.numerics.conftest import MakeTrainer, make_trainer  # noqa: F401
 from tests.numerics.one_step import Cut, _completions, assert_same, cuts_of, gradients, watched
 from tests.runtime.support import Row, compiled, logged, user, write_rows
@@ -127,7 +128,7 @@ def test_evaluation_takes_its_prompts_as_they_are(sampled: Any) -> None:
     assert not any(name.startswith("sampling/") for name in trainer._metrics["eval"])
 
 
-def test_a_step_has_one_gradient_however_it_is_cut(tmp_path: Path) -> None:
+def test_a_step_has_one_gradient_however_it_is_cut(ranks: ForkServer, tmp_path: Path) -> None:
     blocks: dict[str, Any] = {
         "group": 4,
         "data": {"max_length": 64},
@@ -135,9 +136,9 @@ def test_a_step_has_one_gradient_however_it_is_cut(tmp_path: Path) -> None:
         "training": {"max_completion_length": 8},
     }
     cuts = cuts_of(16)
-    expected = gradients(tmp_path / "whole", "dapo", ROWS, cuts.pop("whole"), **blocks)
+    expected = gradients(ranks, tmp_path / "whole", "dapo", ROWS, cuts.pop("whole"), **blocks)
     for name, cut in cuts.items():
-        assert_same(gradients(tmp_path / name, "dapo", ROWS, cut, **blocks), expected)
+        assert_same(gradients(ranks, tmp_path / name, "dapo", ROWS, cut, **blocks), expected)
 
 
 def test_the_table_of_completions_is_that_of_the_round_that_is_trained_on(tmp_path: Path) -> None:
@@ -162,12 +163,12 @@ def test_the_table_of_completions_is_that_of_the_round_that_is_trained_on(tmp_pa
         assert (group["advantage"][group["length"] == group["length"].max()] > 0).all()
 
 
-def test_a_group_may_come_from_another_process_than_it_goes_to(tmp_path: Path) -> None:
+def test_a_group_may_come_from_another_process_than_it_goes_to(ranks: ForkServer, tmp_path: Path) -> None:
     """Groups of 4 on two processes of 6 rows: the second group is on both."""
     cut = Cut(6, processes=2)
     blocks: dict[str, Any] = {"data": {"max_length": 64}, "rewards": SOMETIMES}
     training = {"max_completion_length": 8, "log_completions": True}
-    gradients(tmp_path / "ranks", "dapo", ROWS, cut, group=4, training=training, **blocks)
+    gradients(ranks, tmp_path / "ranks", "dapo", ROWS, cut, group=4, training=training, **blocks)
     (file,) = (tmp_path / "ranks" / "out" / "completions").glob("*.parquet")
     table = pandas.read_parquet(file)
     assert len(table) == 12
