@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -67,11 +67,18 @@ def _signal(run: str, found: RunStatus, now: bool) -> None:
     is_launcher = holder is not None and processes == [holder.pid]
     # Told twice, a launcher ends the others at once; where none is left, each is ended.
     at_once = (signal.SIGTERM, signal.SIGTERM) if is_launcher else (signal.SIGKILL,)
-    for number in at_once if now else (signal.SIGTERM,):
+    _send(processes, at_once if now else (signal.SIGTERM,))
+
+
+def _send(processes: Sequence[int], numbers: Sequence[int]) -> None:
+    """Send signals, each as a wish of its own. What has ended gets none."""
+    from recipe_engine.launch.asked import SECOND_WISH_SECONDS
+
+    for place, number in enumerate(numbers):
+        time.sleep(SECOND_WISH_SECONDS if place else 0)
         for pid in processes:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
-        time.sleep(0.2 if now else 0)
 
 
 def _cancel_or_fail(run: str, found: RunStatus) -> None:
@@ -104,11 +111,6 @@ def _stop_pipeline(run: str, found: PipelineStatus, now: bool) -> None:
         fail("T514", f"{run} is not running: {found.state}")
     if found.host not in {"", socket.gethostname()}:
         fail("T514", f"{run} is running on {found.host}", "stop it there")
-    for number in (signal.SIGTERM, signal.SIGTERM) if now else (signal.SIGTERM,):
-        try:
-            os.kill(found.pid, number)
-        except ProcessLookupError:
-            break  # it was killed; its stages save, and end
-        time.sleep(0.2 if now else 0)
+    _send([found.pid], (signal.SIGTERM, signal.SIGTERM) if now else (signal.SIGTERM,))
     ended = wait_for(found.folder) or found
     write(f"{run}: {ended.state}; {ended.complete} of {len(ended.stages)} stages are complete")

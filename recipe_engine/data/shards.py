@@ -73,15 +73,18 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file beside its place, bring it to the disk and rename it: a reader sees the old text or the new one."""
+    """Write a file beside its place, bring it to the disk and rename it: a reader sees the old text or the new one.
+
+    One process at a time writes a file. What one that was killed left beside it is gone with the next writing.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".new-", delete=False, encoding="utf-8") as stream:
-        try:
+    beside = path.with_name(f".new-{path.name}")
+    try:
+        with beside.open("w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        except BaseException:
-            os.unlink(stream.name)
-            raise
-    os.chmod(stream.name, 0o644)
-    os.replace(stream.name, path)
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise

@@ -7,6 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+ONE_WISH_SECONDS = 1.0
+"""Signals within this time are one wish: Slurm sends SIGTERM twice to a job that is preempted, and others besides to
+every process of it."""
+SECOND_WISH_SECONDS = 2.0
+"""How long whoever means two waits between them: on their way they may come closer to each other."""
+
 _ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from recipe_engine.compiled import CompiledRun
+from recipe_engine.launch.asked import SECOND_WISH_SECONDS
 from recipe_engine.launch.errors import LaunchError, install_hint
 from recipe_engine.launch.jobs import Job, log_name, name_of
 from recipe_engine.launch.submission import Request, program
@@ -54,7 +55,7 @@ def stop(job: Job, *, now: bool) -> None:
     """
     for _ in range(2 if now else 1):
         _asked(job.address, "T514", lambda client: client.stop_job(job.id))
-        time.sleep(0.5 if now else 0)
+        time.sleep(SECOND_WISH_SECONDS if now else 0)
 
 
 def is_queued(job: Job) -> bool:

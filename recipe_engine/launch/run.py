@@ -73,8 +73,7 @@ def run_to_end(
 
     The training processes inherit ``lock``, the descriptor that holds the run's folder: it stays held for as long as
     anything writes there. Without ``to_screen`` this process's own output is the log. ``place`` is this machine's among
-    several; of these the first alone holds the lock, and records the attempts. A stage of a pipeline (``is_stage``)
-    leaves it to the pipeline to end everything at once.
+    several; of these the first alone holds the lock, and records the attempts.
     """
     told = _Told(log, to_screen)
     records = place is None or place.node == 0
@@ -85,7 +84,7 @@ def run_to_end(
     with noted() as asked:
         try:
             with closing(companions_of(run, place, told.say)) as others:
-                outcome = _attempts(run, others, told, asked, lock, is_stage)
+                outcome = _attempts(run, others, told, asked, lock)
         except AskedToEnd as error:
             outcome = Outcome(128 + error.number)
             if records:
@@ -99,13 +98,11 @@ def run_to_end(
     return outcome.code
 
 
-def _attempts(
-    run: CompiledRun, others: Companions, told: _Told, asked: Asked, lock: int | None, is_stage: bool
-) -> Outcome:
+def _attempts(run: CompiledRun, others: Companions, told: _Told, asked: Asked, lock: int | None) -> Outcome:
     """Train until it is done, or no further attempt is worth it."""
     restarts, number = Restarts(run), 0
     while True:
-        outcome = _attempt(run, others, told, asked, lock, is_stage, restarts, number)
+        outcome = _attempt(run, others, told, asked, lock, restarts, number)
         if not restarts.allows(outcome):
             return outcome
         number += 1
@@ -122,14 +119,7 @@ def _attempts(
 
 
 def _attempt(
-    run: CompiledRun,
-    others: Companions,
-    told: _Told,
-    asked: Asked,
-    lock: int | None,
-    is_stage: bool,
-    restarts: Restarts,
-    number: int,
+    run: CompiledRun, others: Companions, told: _Told, asked: Asked, lock: int | None, restarts: Restarts, number: int
 ) -> Outcome:
     run_dir = Path(run.run_dir)
     hang = HangWatch(run_dir, run.launch.hang_minutes * 60, told.say)
@@ -149,7 +139,6 @@ def _attempt(
         worker_environment(run) | meeting_environment(meeting, others.node),
         told.log if told.to_screen else None,
         grace=run.launch.grace_minutes * 60,
-        second_ends=not is_stage,
         inherited=() if lock is None else (lock,),
         watch=lambda signal_all: others.lost() or hang.look(signal_all),
     )

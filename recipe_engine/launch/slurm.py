@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recipe_engine.compiled import FINISHED, CompiledRun
+from recipe_engine.launch.asked import SECOND_WISH_SECONDS
 from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.jobs import VARIABLE, Job
 from recipe_engine.launch.submission import Request, program
@@ -140,9 +141,9 @@ def stop(job: Job, *, now: bool) -> None:
     Raises:
         LaunchError: Slurm is not here, or refuses.
     """
-    for _ in range(2 if now else 1):  # as with Ctrl-C, the second signal does not wait
+    for _ in range(2 if now else 1):  # as with Ctrl-C, the second one does not wait
         _run(["scancel", "--signal=TERM", job.id], "T514")
-        time.sleep(0.5 if now else 0)
+        time.sleep(SECOND_WISH_SECONDS if now else 0)
 
 
 def is_queued(job: Job) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from recipe_engine.launch.asked import signals_go_to
+from recipe_engine.launch.asked import ONE_WISH_SECONDS, signals_go_to
 from recipe_engine.launch.group import end_with_parent, kill_all, new_mark, signal_trainers
 from recipe_engine.launch.tee import Screen, Tee
 
@@ -46,7 +46,6 @@ def supervise(
     log: Path | None,
     *,
     grace: float,
-    second_ends: bool = True,
     inherited: Sequence[int] = (),
     watch: Watch = lambda _: None,
 ) -> Ended:
@@ -55,12 +54,12 @@ def supervise(
     Output goes to the screen and, line by line, to ``log``; without a log it is this process's own. In a terminal the
     command sees a terminal, so that it can show progress bars; the log gets the last state of each line. The command
     inherits the descriptors ``inherited``, and is sent SIGTERM should this process die. A signal to this process is
-    passed on; what has not ended ``grace`` seconds later is killed. A second one ends everything at once, unless
-    ``second_ends`` is false: whoever started this process does that then, and may pass on what came here as well.
+    passed on; what has not ended ``grace`` seconds later is killed. One that comes
+    later than ``ONE_WISH_SECONDS`` ends everything at once.
     """
     reason = None
     mark = new_mark()
-    with _passing_signals_on(mark, second_ends) as signals:
+    with _passing_signals_on(mark) as signals:
         output = None if log is None else _Output(log)
         process = subprocess.Popen(
             list(command),
@@ -82,7 +81,7 @@ def supervise(
             if output is not None:
                 output.finish()
     if signals.received:
-        return Ended(128 + signals.received[0], asked=True)
+        return Ended(128 + signals.received, asked=True)
     return Ended(code if code >= 0 else 128 - code, reason=reason)
 
 
@@ -132,20 +131,20 @@ class _Output:
 
 
 class _Signals:
-    """Signals to this process, passed on to the command's group: the second one ends every process at once, or none."""
+    """Signals to this process, passed on to the command's group: the second wish ends every process at once."""
 
-    def __init__(self, mark: str, second_ends: bool) -> None:
-        self.received: list[int] = []
+    def __init__(self, mark: str) -> None:
+        self.received = 0
+        """The first signal."""
         self.since: float | None = None
         self._mark = mark
-        self._second_ends = second_ends
         self._leader: int | None = None
 
     def start(self, leader: int) -> None:
         """From now on there is a group; a signal that came before counts."""
         self._leader = leader
         if self.received:
-            self.send(self.received[0])
+            self.send(self.received)
 
     def stop(self) -> None:
         """The group has ended: its number may soon be another's."""
@@ -153,11 +152,11 @@ class _Signals:
 
     def take(self, number: int, _: FrameType | None) -> None:
         """A signal has come."""
-        self.received.append(number)
-        self.since = self.since or time.monotonic()
-        if len(self.received) == 1:
+        now = time.monotonic()
+        if self.since is None:
+            self.received, self.since = number, now
             self.send(number)
-        elif self._second_ends:
+        elif now - self.since > ONE_WISH_SECONDS:
             self.kill()
 
     def send(self, number: int) -> None:
@@ -172,8 +171,8 @@ class _Signals:
 
 
 @contextmanager
-def _passing_signals_on(mark: str, second_ends: bool) -> Iterator[_Signals]:
-    signals = _Signals(mark, second_ends)
+def _passing_signals_on(mark: str) -> Iterator[_Signals]:
+    signals = _Signals(mark)
     with signals_go_to(signals.take):
         yield signals
 

@@ -90,9 +90,9 @@ def run_pipeline(
             _tell(state, error)
             _wait_for_the_rest(state, processes)
     if processes.received and not _is_done(state):
-        by = signal_name(processes.received[0])
+        by = signal_name(processes.received)
         say(f"{os.path.basename(work.output_dir)}: stopped by {by}; the same command goes on from here")
-        return 128 + processes.received[0]
+        return 128 + processes.received
     return EXIT_FAILED if state.failed or state.stopped_by is not None else 0
 
 
@@ -263,7 +263,7 @@ def _ended(state: _State, child: Child, code: int, processes: Processes) -> None
         _complete(state, instance, decision, started)
         return
     if processes.received:
-        state.say(f"{instance.key}: stopped by {signal_name(processes.received[0])}")
+        state.say(f"{instance.key}: stopped by {signal_name(processes.received)}")
         return
     log = shorten(Path(state.work.folder(instance), LOG))
     state.failed = True

@@ -14,6 +14,7 @@ from io import RawIOBase
 from pathlib import Path
 from types import FrameType
 
+from recipe_engine.launch.asked import ONE_WISH_SECONDS
 from recipe_engine.launch.group import end_with_parent, kill_all, new_mark
 from recipe_engine.launch.tee import Screen, Tee
 
@@ -67,7 +68,8 @@ class Processes:
 
     def __init__(self, screen: Screen) -> None:
         self.children: list[Child] = []
-        self.received: list[int] = []
+        self.received = 0
+        """The first signal that came to this process."""
         self._since: float | None = None
         self._screen = screen
 
@@ -127,14 +129,14 @@ class Processes:
             kill_all(child.process.pid, child.mark)
 
     def take(self, number: int, _: FrameType | None) -> None:
-        """A signal has come: it is passed on; the second one ends every process."""
-        self.received.append(number)
-        self._since = self._since or time.monotonic()
-        if len(self.received) > 1:
+        """A signal has come: it is passed on; one that comes later than ``ONE_WISH_SECONDS`` ends every process."""
+        now = time.monotonic()
+        if self._since is None:
+            self.received, self._since = number, now
+            for child in self.children:
+                self._stop(child)
+        elif now - self._since > ONE_WISH_SECONDS:
             self.kill()
-            return
-        for child in self.children:
-            self._stop(child)
 
     def _stop(self, child: Child) -> None:
         try:

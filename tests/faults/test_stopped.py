@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from recipe_engine.checkpoints import newest_whole, whole_checkpoints
+from recipe_engine.launch.asked import ONE_WISH_SECONDS
 from tests.faults.support import (
     command,
     finished,
@@ -74,12 +75,14 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
 
 
 def signal_all(process: subprocess.Popen[str]) -> int:
-    """Send SIGTERM to a process and all that have come of it. Returns how many they are."""
+    """Send SIGTERM to a process and all that have come of it, to the first one twice, as Slurm does when it preempts a
+    job. Returns how many they are."""
     first, *others = tree(process.pid)
     for pid in others:
         os.kill(pid, signal.SIGTERM)
-    time.sleep(0.1)  # long enough for what is passed on to be another signal
-    os.kill(first, signal.SIGTERM)
+    for _ in range(2):
+        time.sleep(0.1)  # long enough to be another signal, also when it is passed on
+        os.kill(first, signal.SIGTERM)
     return 1 + len(others)
 
 
@@ -135,7 +138,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     (worker,) = trainers_of(output)
     os.kill(worker, signal.SIGSTOP)  # a step that takes forever
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.5)
+    time.sleep(ONE_WISH_SECONDS + 0.2)
     process.send_signal(signal.SIGTERM)
     code, _ = finished(process)
     assert code == 143

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from recipe_engine.launch.asked import ONE_WISH_SECONDS
+
 from .support import Supervised, is_running, stop, supervised, wait_for
 
 WAITING = "start('time.sleep(300)').wait()"
@@ -135,11 +137,20 @@ class TestSignals:
         code = f"{STUBBORN}start({STUBBORN!r} + 'tell(); time.sleep(300)', start_new_session=True).wait()"
         made = supervised(tmp_path, code, grace=300)
         made.signal(signal.SIGINT, processes=3)
-        time.sleep(0.5)
+        time.sleep(ONE_WISH_SECONDS + 0.2)
         assert made.process.poll() is None
         made.process.send_signal(signal.SIGINT)
         assert made.end()[0] == 130
         assert [pid for pid in made.pids if is_running(pid)] == []
+
+    def test_two_at_once_are_one_wish(self, tmp_path: Path) -> None:
+        """As Slurm sends them to a job that is preempted."""
+        code = "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), print('saved', flush=True), sys.exit(0)))\n"
+        made = supervised(tmp_path, f"{code}tell()\ntime.sleep(300)")
+        made.signal(signal.SIGTERM, processes=2)
+        time.sleep(0.1)
+        made.process.send_signal(signal.SIGTERM)
+        assert made.end() == (143, b"saved\n")
 
     def test_a_hang_up_that_is_ignored_stays_ignored_by_all(self, tmp_path: Path) -> None:
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup leaves it
