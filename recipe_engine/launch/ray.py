@@ -53,9 +53,10 @@ def stop(job: Job, *, now: bool) -> None:
     Raises:
         LaunchError: Ray is not installed here, is not to be reached, or refuses.
     """
-    for _ in range(2 if now else 1):
+    _asked(job.address, "T514", lambda client: client.stop_job(job.id))
+    if now:
+        time.sleep(SECOND_WISH_SECONDS)
         _asked(job.address, "T514", lambda client: client.stop_job(job.id))
-        time.sleep(SECOND_WISH_SECONDS if now else 0)
 
 
 def is_queued(job: Job) -> bool:

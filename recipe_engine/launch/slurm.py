@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,9 +142,12 @@ def stop(job: Job, *, now: bool) -> None:
     Raises:
         LaunchError: Slurm is not here, or refuses.
     """
-    for _ in range(2 if now else 1):  # as with Ctrl-C, the second one does not wait
-        _run(["scancel", "--signal=TERM", job.id], "T514")
-        time.sleep(SECOND_WISH_SECONDS if now else 0)
+    command = ["scancel", "--signal=TERM", job.id]
+    _run(command, "T514")
+    if now:  # as with Ctrl-C, the second one does not wait
+        time.sleep(SECOND_WISH_SECONDS)
+        with suppress(LaunchError):  # it has ended meanwhile
+            _run(command, "T514")
 
 
 def is_queued(job: Job) -> bool:

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from recipe_engine.checkpoints import newest_whole
 from tests.e2e.machines import ENVIRONMENT, SHORT, STEPS, logs, losses, quickstart, recipe, said_by, trainers_on, until
 
 pytestmark = [
@@ -82,6 +84,20 @@ def test_a_stop_saves(ray: dict[str, str], tmp_path: Path) -> None:
     until(lambda: len(losses(tmp_path)) >= 3, lambda: logs(tmp_path))
     assert "stopped; saved checkpoint-" in said_by(recipe("stop", "run"), tmp_path, ray)
     assert "stopped by SIGTERM; the newest checkpoint is" in logs(tmp_path)
+
+
+def test_a_killed_driver_leaves_a_training_that_saves(ray: dict[str, str], tmp_path: Path) -> None:
+    said_by(quickstart("submit", "--on", "ray", *SHORT, "training.max_steps=5000"), tmp_path, ray)
+    until(lambda: len(losses(tmp_path)) >= 3, lambda: logs(tmp_path))
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if b"recipe_engine.launch.ray_driver" in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)
+    # Ray kills what an actor has started, and with it the launcher: the process that trains saves by itself.
+    until((tmp_path / "models/run/run/stopped").exists, lambda: logs(tmp_path))
+    newest = newest_whole(tmp_path / "models/run")
+    assert newest is not None
+    assert newest.name == f"checkpoint-{max(losses(tmp_path))}"
 
 
 def test_an_address_where_nothing_answers_is_said(tmp_path: Path) -> None:
