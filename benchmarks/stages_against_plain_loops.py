@@ -173,7 +173,7 @@ def stage(folder: Path, settings: dict[str, Any]) -> Callable[[], None]:
 
     def carried_out() -> None:
         shutil.rmtree(folder / "rows", ignore_errors=True)
-        take_in(kept)
+        take_in(kept, lambda message: None)
         make_rows(kept, lambda message: None)
 
     return carried_out
