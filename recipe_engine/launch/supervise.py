@@ -54,8 +54,8 @@ def supervise(
     Output goes to the screen and, line by line, to ``log``; without a log it is this process's own. In a terminal the
     command sees a terminal, so that it can show progress bars; the log gets the last state of each line. The command
     inherits the descriptors ``inherited``, and is sent SIGTERM should this process die. A signal to this process is
-    passed on; what has not ended ``grace`` seconds later is killed. One that comes
-    later than ``ONE_WISH_SECONDS`` ends everything at once.
+    passed on; what has not ended ``grace`` seconds later is killed. One that comes ``ONE_WISH_SECONDS`` after the first
+    ends everything at once.
     """
     reason = None
     mark = new_mark()
