@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from recipe_engine.compiled import CompiledRun
+from recipe_engine.launch.asked import ONE_WISH_SECONDS
 from recipe_engine.launch.attempts import attempts
 from recipe_engine.launch.background import start_in_background
 from recipe_engine.launch.run import log_path
@@ -232,7 +233,7 @@ class TestTwoProcesses:
         for pid in self.trainers:
             os.kill(pid, signal.SIGSTOP)
         two.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
+        time.sleep(ONE_WISH_SECONDS + 0.2)
         assert two.process.poll() is None
         two.process.send_signal(signal.SIGTERM)
         assert two.end() == 143
