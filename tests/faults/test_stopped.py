@@ -88,9 +88,13 @@ def signal_all(process: subprocess.Popen[str]) -> int:
 
 @pytest.mark.parametrize(
     ("blocks", "processes"),
-    # One that trains and two that load batches; two that train and what starts them.
-    [({"training": {"dataloader_num_workers": 2}}, 3), ({"launch": {"cpu_processes": 2}}, 3)],
-    ids=["with processes that load batches", "on two processes"],
+    # One that trains and two that load batches; two that train and what starts them; one that trains and wandb's two.
+    [
+        ({"training": {"dataloader_num_workers": 2}}, 3),
+        ({"launch": {"cpu_processes": 2}}, 3),
+        ({"training": {"report_to": ["wandb"]}}, 3),
+    ],
+    ids=["with processes that load batches", "on two processes", "with wandb"],
 )
 def test_a_signal_to_every_process_saves_as_one_to_the_launcher_does(
     tmp_path: Path, blocks: dict[str, Any], processes: int

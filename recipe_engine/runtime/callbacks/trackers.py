@@ -26,6 +26,8 @@ def survive_trackers(trainer: Any, say: Say) -> None:
     wandb: Any = sys.modules.get("wandb")
     if wandb is not None and wandb.run is not None:  # TRL logs tables of completions by itself
         wandb.log = _Guard("wandb", say).around(wandb.log)
+        # TRL asks wandb for the run's address in the middle of each save.
+        trainer.create_model_card = _Guard("the model card", say).around(trainer.create_model_card)
 
 
 class _Guard:
