@@ -26,13 +26,17 @@ def append_line(path: Path, entry: dict[str, Any]) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file, but for those that were cut off; none where there is no such file, or it cannot be read."""
+    """The lines of a file, but for those that were cut off; none where there is no such file.
+
+    Raises:
+        OSError: it is there, and cannot be read.
+    """
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
         return []
     found = []
-    for line in lines:
+    for line in text.split("\n"):  # a string may hold what splitlines takes for the end of one
         try:
             entry = json.loads(line)
         except ValueError:

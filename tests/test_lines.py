@@ -9,6 +9,8 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from recipe_engine.lines import append_line, read_lines
 
 
@@ -30,6 +32,17 @@ def test_what_is_no_object_and_what_is_not_there_are_no_lines(tmp_path: Path) ->
     (tmp_path / "lines").write_text('3\n{"number": 1}\n')
     assert read_lines(tmp_path / "lines") == [{"number": 1}]
     assert read_lines(tmp_path / "none") == []
+
+
+def test_what_cannot_be_read_is_not_taken_for_nothing(tmp_path: Path) -> None:
+    (tmp_path / "lines").mkdir()
+    with pytest.raises(OSError, match="lines"):
+        read_lines(tmp_path / "lines")
+
+
+def test_what_unicode_takes_for_the_end_of_a_line_is_none(tmp_path: Path) -> None:
+    append_line(tmp_path / "lines", {"text": "a\u2028b\x85c"})
+    assert read_lines(tmp_path / "lines") == [{"text": "a\u2028b\x85c"}]
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:

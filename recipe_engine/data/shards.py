@@ -72,18 +72,20 @@ def remove_unfinished(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str, *, synced: bool = True) -> None:
     """Write a file beside its place, bring it to the disk and rename it: a reader sees the old text or the new one.
 
-    One process at a time writes a file. What one that was killed left beside it is gone with the next writing.
+    One process at a time writes a file. What one that was killed left beside it is gone with the next writing. Without
+    ``synced`` a machine that loses its power may lose the file, which must then be made again.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".new-{path.name}")
     try:
         with beside.open("w", encoding="utf-8") as stream:
             stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if synced:
+                stream.flush()
+                os.fsync(stream.fileno())
         os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)

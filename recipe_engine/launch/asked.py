@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Literal
 
 ONE_WISH_SECONDS = 1.0
 """Signals within this time are one wish: Slurm sends SIGTERM twice to a job that is preempted, and others besides to
@@ -14,6 +16,24 @@ SECOND_WISH_SECONDS = 2.0
 """How long whoever means two waits between them: on their way they may come closer to each other."""
 
 _ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+class Wishes:
+    """Signals as whoever sends them means them: those that come at once are one wish, a later one is another."""
+
+    def __init__(self) -> None:
+        self.first = 0
+        """The first signal that came."""
+        self.since: float | None = None
+        """When it came, on the monotonic clock."""
+
+    def take(self, number: int) -> Literal["first", "same", "another"]:
+        """Count a signal. Returns which wish it belongs to."""
+        now = time.monotonic()
+        if self.since is None:
+            self.first, self.since = number, now
+            return "first"
+        return "another" if now - self.since > ONE_WISH_SECONDS else "same"
 
 
 class AskedToEnd(Exception):

@@ -51,7 +51,11 @@ def end(run: CompiledRun, code: int, reason: str) -> None:
 def attempts(run_dir: Path) -> list[Attempt]:
     """The starts of a run, the oldest first, each with ``ended``, ``code`` and ``reason`` where its end is known."""
     found: list[Attempt] = []
-    for entry in read_lines(run_dir / FILE):
+    try:
+        entries = read_lines(run_dir / FILE)
+    except OSError:
+        return found  # another user's: what else is known of the run is shown
+    for entry in entries:
         if entry.get("event") == "start" and "log" in entry:
             found.append(entry)
         elif entry.get("event") == "end" and found:

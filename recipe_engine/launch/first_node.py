@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import select
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from recipe_engine.launch.asked import AskedToEnd
 from recipe_engine.launch.companions import Meeting, Outcome
 from recipe_engine.launch.errors import LaunchError
 from recipe_engine.launch.interfaces import interface_of, what_is_used
+from recipe_engine.launch.listening import free_port, listen
 from recipe_engine.launch.outcomes import as_fields, combined, gone, is_stop, of_message, reason_of
 from recipe_engine.launch.wire import Message, Wire
 
@@ -28,8 +27,6 @@ STOP_SECONDS = 60.0
 END_SECONDS = 60.0
 """How long another machine may take to end its processes once it was told to."""
 
-_NOT_HERE = {errno.EADDRNOTAVAIL}
-"""What the system answers where an address is another machine's, or stands for this one only on the outside."""
 _MOST_GUESTS = 64
 _MOST_NOTICES = 20
 _POLL_SECONDS = 0.2
@@ -68,7 +65,7 @@ class FirstNode:
         self._say = say
         self._digests = handshake.digests(run)
         self._token = handshake.write_token(Path(run.run_dir))
-        self._listener = _listen(host, port, say)
+        self._listener = listen(host, port, _MOST_GUESTS, say)
         self._guests: list[_Guest] = []
         self._members: dict[int, _Member] = {}
         self._names = {0: "machine 0"}
@@ -108,7 +105,7 @@ class FirstNode:
             if time.monotonic() > limit:
                 raise self._ended_by(self._not_there(awaited))
         address = self._members[1].wire.address
-        port, interface = _free_port(address), interface_of(address)
+        port, interface = free_port(address), interface_of(address)
         for member in self._members.values():
             member.ready = False
             member.wire.send("go", address=address, port=port)
@@ -304,44 +301,6 @@ class FirstNode:
         if text not in self._notices and len(self._notices) < _MOST_NOTICES:
             self._notices[text] = None
             self._say(text)
-
-
-def _listen(host: str, port: int, say: Callable[[str], None]) -> socket.socket:
-    """Listen at an address of this machine. Where the name leads elsewhere from here, at every address."""
-    hint = "choose another port in --rendezvous, or wait until the program that has this one ends"
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
-        raise LaunchError("T517", f"--rendezvous: {host} is not known here: {error.strerror}") from error
-    everywhere = ("", port) if family == socket.AF_INET else ("::", port)
-    named_loopback = str(address[0]).startswith(("127.", "::1")) and str(address[0]) != host
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        try:
-            if named_loopback:
-                raise OSError  # many systems give their own name so: it is another address that the others know
-            listener.bind(address)
-        except OSError as error:
-            if not named_loopback and error.errno not in _NOT_HERE:
-                raise
-            listener.bind(everywhere)
-            say(f"{host} leads to {address[0]} on this machine: listening at every address")
-        listener.listen(_MOST_GUESTS)
-    except OSError as error:
-        listener.close()
-        raise LaunchError(
-            "T517", f"--rendezvous: {host}:{port} cannot be listened at: {error.strerror}", hint
-        ) from error
-    listener.setblocking(False)
-    return listener
-
-
-def _free_port(address: str) -> int:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
 
 
 def _counted(nodes: list[int]) -> str:

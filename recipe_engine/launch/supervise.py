@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from recipe_engine.launch.asked import ONE_WISH_SECONDS, signals_go_to
+from recipe_engine.launch.asked import Wishes, signals_go_to
 from recipe_engine.launch.group import end_with_parent, kill_all, new_mark, signal_trainers
 from recipe_engine.launch.tee import Screen, Tee
 
@@ -54,8 +54,8 @@ def supervise(
     Output goes to the screen and, line by line, to ``log``; without a log it is this process's own. In a terminal the
     command sees a terminal, so that it can show progress bars; the log gets the last state of each line. The command
     inherits the descriptors ``inherited``, and is sent SIGTERM should this process die. A signal to this process is
-    passed on; what has not ended ``grace`` seconds later is killed. One that comes ``ONE_WISH_SECONDS`` after the first
-    ends everything at once.
+    passed on; what has not ended ``grace`` seconds later is killed. Another wish (``asked.Wishes``) ends everything at
+    once.
     """
     reason = None
     mark = new_mark()
@@ -80,8 +80,8 @@ def supervise(
             signals.stop()
             if output is not None:
                 output.finish()
-    if signals.received:
-        return Ended(128 + signals.received, asked=True)
+    if signals.wishes.first:
+        return Ended(128 + signals.wishes.first, asked=True)
     return Ended(code if code >= 0 else 128 - code, reason=reason)
 
 
@@ -99,8 +99,8 @@ def _wait(
             time.sleep(_POLL_SECONDS)
         else:
             output.tee.step(_POLL_SECONDS)
-        if signals.since is not None:
-            if time.monotonic() - signals.since > grace:
+        if signals.wishes.since is not None:
+            if time.monotonic() - signals.wishes.since > grace:
                 signals.kill()
         elif (reason := watch(signals.send)) is not None:
             return reason
@@ -134,17 +134,15 @@ class _Signals:
     """Signals to this process, passed on to the command's group: the second wish ends every process at once."""
 
     def __init__(self, mark: str) -> None:
-        self.received = 0
-        """The first signal."""
-        self.since: float | None = None
+        self.wishes = Wishes()
         self._mark = mark
         self._leader: int | None = None
 
     def start(self, leader: int) -> None:
         """From now on there is a group; a signal that came before counts."""
         self._leader = leader
-        if self.received:
-            self.send(self.received)
+        if self.wishes.first:
+            self.send(self.wishes.first)
 
     def stop(self) -> None:
         """The group has ended: its number may soon be another's."""
@@ -152,11 +150,10 @@ class _Signals:
 
     def take(self, number: int, _: FrameType | None) -> None:
         """A signal has come."""
-        now = time.monotonic()
-        if self.since is None:
-            self.received, self.since = number, now
+        wish = self.wishes.take(number)
+        if wish == "first":
             self.send(number)
-        elif now - self.since > ONE_WISH_SECONDS:
+        elif wish == "another":
             self.kill()
 
     def send(self, number: int) -> None:

@@ -63,7 +63,14 @@ def decide(work: Work, instance: Instance, manifests: Mapping[str, Manifest]) ->
         if looked.missing:
             return Decision("begin", f"{looked.missing[0]} of its result is missing", (), None, basis, files)
         if looked.other:
-            return Decision("replace", f"{looked.other[0]} of its result was changed since", (), None, basis, files)
+            return Decision(
+                "replace",
+                f"{looked.other[0]} of its result was changed since, or cannot be read",
+                (),
+                None,
+                basis,
+                files,
+            )
         manifest = manifest.model_copy(update={"outputs": manifest.outputs | looked.touched, "files": files})
         return Decision("skip", "complete and unchanged", (), manifest, basis, files)
     if Path(folder, MANIFEST).exists():

@@ -83,9 +83,8 @@ def run_pipeline(
     with processes.passing_signals_on():
         try:
             _run(state, processes)
-            keep_models(
-                state.work, state.manifests, state.say
-            )  # where keep_models was lowered, or a start was killed before it removed any
+            # Where keep_models was lowered, or a start was killed before it removed any.
+            keep_models(state.work, state.manifests, state.say)
         except PipelineError as error:
             _tell(state, error)
             _wait_for_the_rest(state, processes)
@@ -267,9 +266,7 @@ def _ended(state: _State, child: Child, code: int, processes: Processes) -> None
         return
     log = shorten(Path(state.work.folder(instance), LOG))
     state.failed = True
-    if (
-        code == EXIT_BUDGET and instance.node.recipe is None
-    ):  # of a training it is a fault that restarts did not outlast
+    if code == EXIT_BUDGET and instance.node.recipe is None:  # of a training it is a fault that outlasted restarts
         state.say(f"{instance.key}: stopped before it costs more than max_dollars; raise it to go on")
         return
     others = f"; waiting for {', '.join(state.running)}" if state.running else ""

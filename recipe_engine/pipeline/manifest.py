@@ -142,7 +142,7 @@ class Looked:
 
     missing: list[str]
     other: list[str]
-    """Those that hold something else than they did, and shards that were added."""
+    """Those that hold something else than they did or cannot be read, and shards that were added."""
     touched: dict[str, Stamp]
     """Those that hold the same and were touched, moved or copied: as they are now."""
 
@@ -160,9 +160,11 @@ def look_at_outputs(folder: str, manifest: Manifest) -> Looked:
             if before.is_of(status):
                 continue
             same = status.st_size == before.size and _digest_of(name, file) == before.digest
-        except OSError:
+        except FileNotFoundError:
             found.missing.append(name)
             continue
+        except OSError:
+            same = False
         if same:
             found.touched[name] = _stamp(file, before.digest)
         else:

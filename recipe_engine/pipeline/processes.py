@@ -14,14 +14,13 @@ from io import RawIOBase
 from pathlib import Path
 from types import FrameType
 
-from recipe_engine.launch.asked import ONE_WISH_SECONDS
+from recipe_engine.launch.asked import Wishes, signals_go_to
 from recipe_engine.launch.group import end_with_parent, kill_all, new_mark
 from recipe_engine.launch.tee import Screen, Tee
 
 GRACE_SECONDS = 660.0
 """How long stages may take after a signal to save, before they are killed: a training has ten minutes of its own."""
 
-_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _POLL_SECONDS = 0.1
 _DRAIN_SECONDS = 0.2
 
@@ -68,10 +67,13 @@ class Processes:
 
     def __init__(self, screen: Screen) -> None:
         self.children: list[Child] = []
-        self.received = 0
-        """The first signal that came to this process."""
-        self._since: float | None = None
+        self._wishes = Wishes()
         self._screen = screen
+
+    @property
+    def received(self) -> int:
+        """The first signal that came to this process; 0 where none has."""
+        return self._wishes.first
 
     def start(
         self,
@@ -117,7 +119,7 @@ class Processes:
                     key.data.tee.step(0)
             else:
                 time.sleep(_POLL_SECONDS)
-        if self._since is not None and time.monotonic() - self._since > GRACE_SECONDS:
+        if self._wishes.since is not None and time.monotonic() - self._wishes.since > GRACE_SECONDS:
             self.kill()
         ended = [child for child in self.children if child.process.poll() is not None]
         self.children = [child for child in self.children if child not in ended]
@@ -129,13 +131,12 @@ class Processes:
             kill_all(child.process.pid, child.mark)
 
     def take(self, number: int, _: FrameType | None) -> None:
-        """A signal has come: it is passed on; one that comes later than ``ONE_WISH_SECONDS`` ends every process."""
-        now = time.monotonic()
-        if self._since is None:
-            self.received, self._since = number, now
+        """A signal has come: it is passed on; another wish ends every process."""
+        wish = self._wishes.take(number)
+        if wish == "first":
             for child in self.children:
                 self._stop(child)
-        elif now - self._since > ONE_WISH_SECONDS:
+        elif wish == "another":
             self.kill()
 
     def _stop(self, child: Child) -> None:
@@ -147,14 +148,8 @@ class Processes:
     @contextmanager
     def passing_signals_on(self) -> Iterator[None]:
         """Pass signals to this process on to the stages while the block runs, and leave no process behind."""
-        # One that is ignored stays ignored, also by the stages: nohup does so with SIGHUP.
-        taken = [
-            number for number in _PASSED_ON if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
-        ]
-        before = {number: signal.signal(number, self.take) for number in taken}
-        try:
-            yield
-        finally:
-            self.kill()
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with signals_go_to(self.take):
+            try:
+                yield
+            finally:
+                self.kill()

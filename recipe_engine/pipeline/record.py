@@ -109,7 +109,11 @@ def read_record(output_dir: Path) -> Record | None:
 def last_start(output_dir: Path) -> dict[str, Any]:
     """The last start, with ``code`` where its end is known."""
     found: dict[str, Any] = {}
-    for entry in read_lines(output_dir / STARTS):
+    try:
+        entries = read_lines(output_dir / STARTS)
+    except OSError:
+        return found  # another user's: what else is known of the pipeline is shown
+    for entry in entries:
         if entry.get("event") == "start":
             found = entry
         else:

@@ -379,6 +379,7 @@ class TestAgreeing:
     def test_a_machine_that_is_asked_to_end_while_all_wait_ends_all(self, machines: Machines) -> None:
         zero, one, two = machines.zero(), machines.other(1), machines.other(2)
         waiting, other = machines.do(zero.meet), machines.do(one.meet)
+        _until(lambda: 1 in zero._members)  # one that comes later finds nobody there
         two._connect(time.monotonic() + 20).send("over", signal=int(signal.SIGTERM), reason="")
         with pytest.raises(AskedToEnd) as asked:
             waiting.result(20)

@@ -26,7 +26,7 @@ from recipe_engine.recipe.stages.evaluate import EvaluateStage
 from recipe_engine.recipe.stages.generate import GenerateStage
 from recipe_engine.recipe.stages.prepare import PrepareStage
 from recipe_engine.recipe.stages.score import ScoreStage
-from recipe_engine.recipe.stages.select import SelectStage
+from recipe_engine.recipe.stages.select import OF_A_COMPLETION, SelectStage
 from recipe_engine.source import Path
 
 Columns = tuple[str, ...]
@@ -36,9 +36,6 @@ _MOST_BYTES = 8 << 20
 _PROMPTS: tuple[RowShape, ...] = ("prompt",)
 _WITH_COMPLETIONS: tuple[RowShape, ...] = ("messages", "prompt_completion")
 _SAMPLED = ("prompt_id", "prompt", "sample_idx", "completion", "completion_tokens", "finish_reason", "model")
-_OF_A_COMPLETION = frozenset(
-    {"completion", "completion_tokens", "sample_idx", "finish_reason", "reward", "rewards", "completion_ids"}
-)
 _MADE_BY = {
     "prompt_id": "put a generate stage before this one: it gives each prompt its prompt_id",
     "reward": "put a score stage before this one: it gives each completion its reward",
@@ -129,7 +126,7 @@ def _prompts(columns: _Columns, node: Node, rows: str | None, data: DataBlock | 
         made = columns.named(entry.name, node, entry.split)
         path = (*node.path, "rows") if data is None else (*node.path, "data", "datasets", index, "name")
         if made is not None:
-            kept = [name for name in made if name not in _OF_A_COMPLETION]
+            kept = [name for name in made if name not in OF_A_COMPLETION]
             _demand_prompts(columns, path, entry, block, kept)
         found.append(made)
     return found[0] if len(set(found)) == 1 else None
@@ -175,7 +172,7 @@ def _select(columns: _Columns, node: Node, stage: SelectStage) -> Columns | None
         if name.partition(".")[0] not in read:
             path = (*node.path, "reward_column") if "reward_column" in node.tree and name != "prompt_id" else None
             _add(columns, path or (*node.path, "rows"), name, read, "choosing")
-    prompts = [name for name in read if name not in _OF_A_COMPLETION]
+    prompts = [name for name in read if name not in OF_A_COMPLETION]
     if stage.how == "best_worst":
         return (*prompts, "chosen", "rejected", "chosen_reward", "rejected_reward")
     if stage.how == "difficulty":

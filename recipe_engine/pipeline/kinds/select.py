@@ -25,18 +25,7 @@ from recipe_engine.data.messages import is_conversation
 from recipe_engine.data.shards import whole_shards
 from recipe_engine.pipeline.prepare.content import digest
 from recipe_engine.pipeline.prepare.output import SCRATCH, Splits
-from recipe_engine.recipe.stages.select import SelectStage
-
-_OF_A_COMPLETION = (
-    "completion",
-    "completion_tokens",
-    "sample_idx",
-    "finish_reason",
-    "reward",
-    "rewards",
-    "completion_ids",
-)
-"""Columns that belong to one completion, not to its prompt."""
+from recipe_engine.recipe.stages.select import OF_A_COMPLETION, SelectStage
 
 _OF_GROUPS = frozenset({"best_of_n", "best_worst", "difficulty"})
 """Ways that compare the completions of one prompt, and so have to know which they are."""
@@ -232,7 +221,7 @@ def _prompt_id(row: Row) -> str:
 
 
 def _of_prompt(row: Row) -> Row:
-    return {name: value for name, value in row.items() if name not in _OF_A_COMPLETION}
+    return {name: value for name, value in row.items() if name not in OF_A_COMPLETION}
 
 
 def _all(found: Candidates) -> Iterator[Candidate]:

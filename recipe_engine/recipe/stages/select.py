@@ -8,6 +8,11 @@ from pydantic import Field
 
 from recipe_engine.recipe.stages.base import Rows, Stage
 
+OF_A_COMPLETION = frozenset(
+    {"completion", "completion_tokens", "sample_idx", "finish_reason", "reward", "rewards", "completion_ids"}
+)
+"""Columns that belong to one completion, not to its prompt."""
+
 
 class SelectStage(Stage):
     """Chooses among scored rows: those of one prompt (``prompt_id``) are a group."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from recipe_engine.data.shards import write_whole
 from recipe_engine.lines import append_line, read_lines
 
 METRICS = "metrics.jsonl"
@@ -31,12 +31,7 @@ class MetricsFile(TrainerCallback):
         """
         if state.is_world_process_zero and self.path.is_file():
             kept = [line for line in read_metrics(self.path) if line["step"] <= state.global_step]
-            beside = self.path.with_suffix(".new")
-            with beside.open("w", encoding="utf-8") as stream:
-                stream.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(beside, self.path)
+            write_whole(self.path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept))
 
     def on_log(
         self,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from recipe_engine.data.errors import DataError
-from recipe_engine.data.shards import as_line, remove_unfinished, shard_path, whole_shards, write_shard
+from recipe_engine.data.shards import as_line, remove_unfinished, shard_path, whole_shards, write_shard, write_whole
 from recipe_engine.runtime.generation.requests import Say
 
 Row = dict[str, Any]
@@ -118,7 +117,7 @@ def take_in(work: Work, say: Say) -> Counts:
         with shard_path(work.inputs_folder, len(keys)).open("w", encoding="utf-8") as stream:
             stream.writelines(chain([first], shard))
         keys.append(digest.hexdigest())
-    _put(work.inputs_folder / "keys.json", json.dumps(keys))
+    write_whole(work.inputs_folder / "keys.json", json.dumps(keys), synced=False)
     remove_unfinished(work.rows_folder)
     for number, path in whole_shards(work.rows_folder).items():
         known = None if number >= len(keys) else _noted(work, number, keys[number])
@@ -199,17 +198,10 @@ def _make_shard(work: Work, maker: Maker, number: int, key: str) -> None:
     for row in made:
         digest.update(as_line(row).encode())
     # The counts first: rows without them are made again. So they need not be on the disk before the rows are.
-    _put(work.counts_file(number), json.dumps({"key": key, "rows_digest": digest.hexdigest(), **counts.as_data()}))
+    noted = {"key": key, "rows_digest": digest.hexdigest(), **counts.as_data()}
+    write_whole(work.counts_file(number), json.dumps(noted), synced=False)
     write_shard(work.rows_folder, number, made)
     kept.unlink(missing_ok=True)
-
-
-def _put(path: Path, text: str) -> None:
-    """Write a file that a reader sees whole, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}-{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 def counted(work: Work) -> Counts:

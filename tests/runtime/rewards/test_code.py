@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from recipe_engine.runtime.rewards.code import Test as CodeTest
 from recipe_engine.runtime.rewards.code import not_confined, outcome, program_in
 from recipe_engine.runtime.rewards.code import tests_of as read_tests
 
-from .support import Rewards
+from .support import Rewards, children
 
 SETTINGS = CodeReward(type="code", timeout=2.0, memory_mb=256)
 ADD = "def add(a, b):\n    return a + b\n"
@@ -37,6 +39,19 @@ def confined(*wanted: str) -> None:
     """Skip where this system does not offer a measure."""
     if missing := set(wanted) & set(not_confined(SETTINGS)):
         pytest.skip(f"this system does not offer: {missing}")
+
+
+def test_a_signal_to_every_process_ends_no_program() -> None:
+    """As Slurm sends it: whoever asks ends its step, for which it needs the outcome."""
+    others = children()
+    with ThreadPoolExecutor(1) as thread:
+        asked = thread.submit(tried, "import time; time.sleep(0.5)")
+        while not (programs := children() - others):
+            time.sleep(0.01)
+        time.sleep(0.2)  # it is running
+        for pid in programs:
+            os.kill(pid, signal.SIGTERM)
+        assert asked.result() == "passed"
 
 
 class TestScores:

@@ -12,7 +12,7 @@ import pytest
 
 from recipe_engine.data.errors import RowError
 
-from .support import Rewards
+from .support import Rewards, children
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +77,6 @@ def test_a_signal_to_every_process_ends_none_that_scores(tmp_path: Path) -> None
     os.kill(scores, signal.SIGTERM)
     assert made.scores(["1/2"], answer=["0.5"]) == [1]
     assert children() - others == {scores}
-
-
-def children() -> set[int]:
-    return {int(one) for file in Path("/proc/self/task").glob("*/children") for one in file.read_text().split()}
 
 
 def test_it_works_in_threads_where_alarm_signals_do_not(rewards: Rewards) -> None:
