@@ -49,6 +49,8 @@ class Asked:
 
     def __init__(self) -> None:
         self.number = 0
+        self.ends = False
+        """Whether this process is about to end; whoever finds that out says so here."""
         self._raises = False
 
     def take(self, number: int, _: FrameType | None) -> None:
@@ -72,15 +74,20 @@ class Asked:
 
 @contextmanager
 def noted() -> Iterator[Asked]:
-    """Take note of signals, which do nothing else meanwhile."""
+    """Take note of signals, which do nothing else meanwhile, and nothing afterwards where this process ends."""
     asked = Asked()
-    with signals_go_to(asked.take):
+    with signals_go_to(asked.take, ends=lambda: asked.ends):
         yield asked
 
 
 @contextmanager
-def signals_go_to(take: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def signals_go_to(
+    take: Callable[[int, FrameType | None], None], *, ends: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
     """Have ``take`` called for signals that ask for the end; whoever had them before has them again afterwards.
+
+    Where ``ends`` then says that this process is about to end as it was asked to, they are ignored: the rest of one
+    wish may still be on its way, and must not keep it from recording how it ended.
 
     One that is ignored stays ignored, also by commands that are started: nohup does so with SIGHUP. Not SIGINT, which a
     shell without job control has its background jobs ignore.
@@ -90,5 +97,6 @@ def signals_go_to(take: Callable[[int, FrameType | None], None]) -> Iterator[Non
     try:
         yield
     finally:
+        over = ends()
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if over else handler)

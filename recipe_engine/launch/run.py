@@ -94,6 +94,7 @@ def run_to_end(
             outcome = Outcome(EXIT_UNFINISHED, error.message)
             if records:
                 end(run, outcome.code, outcome.reason)
+        asked.ends = outcome.code > 128
         told.say("\n" + "\n".join(ending_lines(run, log, outcome, told.error, is_stage=is_stage)))
     return outcome.code
 

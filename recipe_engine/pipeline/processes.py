@@ -147,8 +147,9 @@ class Processes:
 
     @contextmanager
     def passing_signals_on(self) -> Iterator[None]:
-        """Pass signals to this process on to the stages while the block runs, and leave no process behind."""
-        with signals_go_to(self.take):
+        """Pass signals to this process on to the stages while the block runs, and leave no process behind. Where one
+        came, this process ends after the block."""
+        with signals_go_to(self.take, ends=lambda: bool(self.received)):
             try:
                 yield
             finally:

@@ -101,7 +101,8 @@ class TestTheModel:
         assert error.message == "model.base_model_name: models/mine does not exist"
         assert "relative paths count from the current folder" in str(error.hint)
 
-    def test_a_model_of_the_hub_is_left_to_the_training(self) -> None:
+    def test_a_model_of_the_hub_is_left_to_the_training(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: SimpleNamespace(free=10**12))
         preflight(compiled(SFT.replace("builtin/tiny-chat", "Qwen/Qwen3-4B")), overwrite=False)
 
     def test_a_folder_without_a_model_is_told(self) -> None:
