@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator, Sequence
 
 import pytest
+from hypothesis import settings
 
 from tests.fork_server import ForkServer
 
@@ -18,6 +19,13 @@ signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="the long forms of tests: more cases, more repetitions")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw the same examples each time, so that a change is not blamed for what it did not break; the long form draws
+    new ones."""
+    settings.register_profile("recipe-engine", derandomize=not config.getoption("--long"))
+    settings.load_profile("recipe-engine")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

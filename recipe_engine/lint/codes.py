@@ -96,7 +96,7 @@ Passes:
     """R207 removed-key (error)
 
 The key exists elsewhere, but here it would mean something else, or nothing reads it; or it is given together with the
-name that it has here, and the two disagree. The hint says what to write instead.
+name that it has here, and the two disagree; or it has no value that is understood. The hint says what to write instead.
 
 Fails:
     training:

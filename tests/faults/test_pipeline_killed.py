@@ -57,15 +57,17 @@ stages:
         shard_rows: 100
       - {id: scored, kind: score, rows: $sample, rewards: [{type: exact_match}], shard_rows: 300}
 """
+_OWN = Path("pipeline.yaml")
+_QUICKSTARTS = sorted((ROOT / "recipes/pipelines/quickstart").glob("[a-z]*.yaml"))
 _SEED = 20250914
 _PATIENCE = 600.0
 
 
-def start(folder: Path, mark: str) -> subprocess.Popen[bytes]:
+def start(folder: Path, mark: str, file: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", mark: "1"}
     with (folder / "said.txt").open("ab") as said:
         return subprocess.Popen(
-            [sys.executable, "-m", "recipe_engine.cli", "run", "pipeline.yaml", "--num-gpus", "0"],
+            [sys.executable, "-m", "recipe_engine.cli", "run", str(file), "--num-gpus", "0", "output_dir=out"],
             cwd=folder,
             env=environment,
             stdout=said,
@@ -88,14 +90,15 @@ def kill(process: subprocess.Popen[bytes], mark: str, *, everything: bool) -> No
             continue  # it has just ended
 
 
-def run_to_end(folder: Path) -> None:
-    process = start(folder, f"MARK_{uuid.uuid4().hex}")
+def run_to_end(folder: Path, file: Path = _OWN) -> None:
+    process = start(folder, f"MARK_{uuid.uuid4().hex}", file)
     assert process.wait(timeout=_PATIENCE) == 0, (folder / "said.txt").read_text(encoding="utf-8")
 
 
 def made(folder: Path) -> dict[str, bytes]:
-    """Every row and every weight that the pipeline has made."""
-    files = [*(folder / "out").glob("**/rows/**/part-*"), *(folder / "out").glob("**/merged/*.safetensors")]
+    """Every row, every measured number and the weights of every model that the pipeline has made."""
+    made_by = ("rows/**/part-*", "summary.json", "merged/*.safetensors", "model/*.safetensors")
+    files = [file for pattern in made_by for file in (folder / "out").glob(f"**/{pattern}")]
     # Rows name the folder of the model that made them.
     here = str(folder).encode()
     return {str(file.relative_to(folder)): file.read_bytes().replace(here, b"") for file in sorted(files)}
@@ -113,20 +116,20 @@ def prepared(folder: Path, text: str) -> Path:
     return folder
 
 
-def killed_and_run_again(folder: Path, kills: int, longest: float, seed: int) -> int:
+def killed_and_run_again(folder: Path, kills: int, longest: float, seed: int, file: Path = _OWN) -> int:
     """Kill it ``kills`` times at random moments, each time starting it again, then let it end. Returns how often it was
     killed before its end."""
     moments, real = random.Random(seed), 0
     for number in range(kills):
         mark = f"MARK_{uuid.uuid4().hex}"
-        process = start(folder, mark)
+        process = start(folder, mark, file)
         try:
             process.wait(timeout=moments.uniform(0.1, longest))
             break  # it was done
         except subprocess.TimeoutExpired:
             kill(process, mark, everything=number % 2 == 0)
             real += 1
-    run_to_end(folder)
+    run_to_end(folder, file)
     return real
 
 
@@ -164,8 +167,29 @@ def test_rows_and_weights_are_the_same_however_often_it_is_killed(tmp_path: Path
     killed, round_number = 0, 0
     while killed < times:
         folder = prepared(tmp_path / str(round_number), text)
-        # A third of a whole run, so that most starts are killed on the way and the last parts are reached too.
+        # Half of a whole run, so that most starts are killed on the way and the last parts are reached too.
         killed += killed_and_run_again(folder, min(3, times - killed), seconds / 2, _SEED + round_number)
+        found = made(folder)
+        assert found.keys() == expected.keys(), round_number
+        assert [name for name in expected if found[name] != expected[name]] == [], round_number
+        round_number += 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("file", _QUICKSTARTS, ids=lambda file: file.stem)
+def test_a_quickstart_ends_the_same_however_often_it_is_killed(tmp_path: Path, file: Path) -> None:
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    begun = time.monotonic()
+    run_to_end(whole, file)
+    seconds = time.monotonic() - begun
+    expected = made(whole)
+    assert {name.rpartition("/")[2] for name in expected} >= {"model.safetensors", "part-00000.jsonl"}
+    killed, round_number = 0, 0
+    while killed < 30:
+        folder = tmp_path / str(round_number)
+        folder.mkdir()
+        killed += killed_and_run_again(folder, min(10, 30 - killed), seconds / 4, _SEED + round_number, file)
         found = made(folder)
         assert found.keys() == expected.keys(), round_number
         assert [name for name in expected if found[name] != expected[name]] == [], round_number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from recipe_engine.lint.report import Report, dotted, shown
@@ -12,23 +13,47 @@ KL_TYPES = {"low_var_kl": "k3", "k3": "k3", "mse": "k2", "k2": "k2", "kl": "k1",
 AVERAGES = {"token-mean": "dapo", "seq-mean-token-mean": "grpo", "seq-mean-token-sum-norm": "dr_grpo"}
 
 Schema = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """What a key may be there, whatever it then means here."""
+
+    schema: Schema
+    hint: str
+
+
 _SWITCH: Schema = {"type": "boolean"}
-SCHEMAS: dict[tuple[str, str], Schema] = {
-    ("training", "use_kl_loss"): _SWITCH,
-    ("training", "use_kl_in_reward"): _SWITCH,
-    ("training", "kl_loss_coef"): {"type": "number", "minimum": 0},
-    ("training", "kl_coef"): {"type": "number", "minimum": 0},
-    ("training", "kl_loss_type"): {"enum": list(KL_TYPES)},
-    ("training", "kl_penalty"): {"enum": list(KL_TYPES)},
-    ("training", "loss_mode"): {"enum": ["vanilla", "gspo", "cispo", "gpg"]},
-    ("training", "loss_agg_mode"): {"enum": list(AVERAGES)},
-    ("training", "clip_ratio_high"): {"type": "number", "exclusiveMinimum": 0},
-    ("training", "min_lr_ratio"): {"type": "number", "minimum": 0, "maximum": 1},
-    ("training", "warmup_style"): {"type": "string"},
-    ("training", "val_kwargs"): {"type": "object"},
-    ("data", "filter_overlong_prompts"): _SWITCH,
-    ("data", "truncation"): {"enum": ["error", "left", "right"]},
+_NUMBER: Schema = {"type": "number"}  # its bounds are those of the setting that it is here
+_KL_TYPE = _Values({"enum": list(KL_TYPES)}, f"write kl_type: {', '.join(dict.fromkeys(KL_TYPES.values()))}")
+_VALUES: dict[tuple[str, str], _Values] = {
+    ("training", "use_kl_loss"): _Values(_SWITCH, "write true or false"),
+    ("training", "use_kl_in_reward"): _Values(_SWITCH, "write true or false"),
+    ("training", "kl_loss_coef"): _Values(_NUMBER, "write beta, a number"),
+    ("training", "kl_coef"): _Values(_NUMBER, "write beta, a number"),
+    ("training", "kl_loss_type"): _KL_TYPE,
+    ("training", "kl_penalty"): _KL_TYPE,
+    ("training", "loss_mode"): _Values(
+        {"enum": ["vanilla", "gspo", "cispo", "gpg"]}, "write loss_type and importance_sampling_level"
+    ),
+    ("training", "loss_agg_mode"): _Values(
+        {"enum": list(AVERAGES)}, f"write loss_type: one of {', '.join(AVERAGES.values())}"
+    ),
+    ("training", "clip_ratio_high"): _Values(_NUMBER, "write epsilon_high, a number"),
+    ("training", "min_lr_ratio"): _Values({"type": "number", "minimum": 0, "maximum": 1}, "write a share of the peak"),
+    ("training", "warmup_style"): _Values(
+        {"type": "string"}, "write lr_scheduler_type: cosine or constant_with_warmup"
+    ),
+    ("training", "val_kwargs"): _Values(
+        {"type": "object"}, "write eval_temperature, eval_top_p, eval_top_k and num_generations_eval"
+    ),
+    ("data", "filter_overlong_prompts"): _Values(_SWITCH, "write true or false"),
+    ("data", "truncation"): _Values(
+        {"enum": ["error", "left", "right"]},
+        "write data.overlong_rows: left, right, error or drop; a prompt is not cut in its middle",
+    ),
 }
+SCHEMAS = {place: values.schema for place, values in _VALUES.items()}
 """What ``read`` understands, as the published schema has it."""
 
 
@@ -38,9 +63,24 @@ def read(report: Report) -> None:
     if not isinstance(training, dict):
         return
     keys = _Keys(report)
+    for place, values in _VALUES.items():
+        if keys.given(*place) and not _is_one(keys.get(*place), values.schema):
+            keys.refuse(
+                place, values.hint, f"`{dotted(place)}` is {shown(keys.take(*place))}: no such value is understood"
+            )
     for step in (_kl, _loss, _schedule, _overlong, _evaluation, _estimator):
         step(keys)
     _in_rollouts(keys)
+
+
+def _is_one(value: Any, schema: Schema) -> bool:
+    """Whether a value is one that the schema of a key allows."""
+    if "enum" in schema:
+        return value in schema["enum"]
+    types = {"boolean": bool, "number": int | float, "string": str, "object": dict}
+    if not isinstance(value, types[schema["type"]]) or (isinstance(value, bool) and schema is not _SWITCH):
+        return False
+    return "minimum" not in schema or bool(schema["minimum"] <= value <= schema["maximum"])
 
 
 class _Keys:
@@ -112,7 +152,7 @@ def _kl(keys: _Keys) -> None:
         if in_reward and "use_kl_in_reward" in places:
             keys.put(places[on], ("training", "kl_in_reward"), True)
         if kind in values:
-            _put_kind(keys, places[kind], values[kind])
+            keys.put(places[kind], ("training", "kl_type"), KL_TYPES[values[kind]])
         if in_loss and not keys.given("training", "use_bias_correction_kl"):
             # verl does not weight the penalty by the importance ratio.
             keys.put(places[on], ("training", "use_bias_correction_kl"), False)
@@ -124,13 +164,6 @@ def _kl(keys: _Keys) -> None:
             keys.note(place, "has no effect there, nor here")
 
 
-def _put_kind(keys: _Keys, place: Path, kind: Any) -> None:
-    if isinstance(kind, str) and kind in KL_TYPES:
-        keys.put(place, ("training", "kl_type"), KL_TYPES[kind])
-    else:
-        keys.refuse(place, f"write kl_type: {', '.join(dict.fromkeys(KL_TYPES.values()))}")
-
-
 def _loss(keys: _Keys) -> None:
     """The ratio and the average of the loss, of ``loss_mode`` and ``loss_agg_mode``."""
     mode_place, average_place = ("training", "loss_mode"), ("training", "loss_agg_mode")
@@ -140,11 +173,7 @@ def _loss(keys: _Keys) -> None:
     cispo = mode == "cispo" or keys.get("training", "algorithm") == "cispo"
     if keys.given(*high_place):
         high = keys.take(*high_place)
-        number = isinstance(high, int | float) and not isinstance(high, bool)
-        keys.put(high_place, ("training", "epsilon_high"), 1 + high if cispo and number else high)
-    if average is not None and not (isinstance(average, str) and average in AVERAGES):
-        keys.refuse(average_place, f"write loss_type: one of {', '.join(AVERAGES.values())}")
-        return
+        keys.put(high_place, ("training", "epsilon_high"), 1 + high if cispo else high)
     match mode:
         case None:
             pass
@@ -161,8 +190,6 @@ def _loss(keys: _Keys) -> None:
                 average = None
         case "gpg":
             keys.put(mode_place, ("training", "importance_sampling"), False)
-        case _:
-            keys.refuse(mode_place, "write loss_type and importance_sampling_level")
     if average is not None:
         keys.put(average_place, ("training", "loss_type"), AVERAGES[average])
 
@@ -191,10 +218,8 @@ def _overlong(keys: _Keys) -> None:
         keys.put(dropped, ("data", "overlong_rows"), "drop")
         if side is not None:
             keys.note(cut, "has no effect: overlong rows are dropped")
-    elif side in ("error", "left", "right"):
-        keys.put(cut, ("data", "overlong_rows"), side)
     elif side is not None:
-        keys.refuse(cut, "write data.overlong_rows: left, right, error or drop; a prompt is not cut in its middle")
+        keys.put(cut, ("data", "overlong_rows"), side)
     elif filtered is False:
         keys.put(dropped, ("data", "overlong_rows"), "error")
 
@@ -202,11 +227,7 @@ def _overlong(keys: _Keys) -> None:
 def _evaluation(keys: _Keys) -> None:
     """``val_kwargs``, or its parts under a name of their own."""
     place, sample = ("training", "val_kwargs"), ("training", "val_do_sample")
-    settings = keys.take(*place)
-    if settings is not None and not isinstance(settings, dict):
-        keys.refuse(place, "write eval_temperature, eval_top_p, eval_top_k and num_generations_eval")
-        return
-    settings = dict(settings or {})
+    settings = dict(keys.take(*place) or {})
     sampled = settings.pop("do_sample", True)
     sample_place: Path = (*place, "do_sample")
     if keys.given(*sample):
