@@ -162,6 +162,10 @@ def test_sizes_and_lengths_of_the_data_block_belong_to_training_here(tmp_path: P
             "val_kwargs: {seed: 4}",
             "write eval_temperature, eval_top_p, eval_top_k or num_generations_eval",
         ),
+        ("use_kl_loss: true; kl_loss_coef: high", "write beta, a number"),
+        ("use_kl_loss: 'on'; kl_loss_coef: 0.1", "write true or false"),
+        ("loss_mode: gspo; clip_ratio_high: null", "write epsilon_high, a number"),
+        ("min_lr_ratio: 3; lr_scheduler_type: cosine", "write a share of the peak"),
         ("val_kwargs: 4", "write eval_temperature, eval_top_p, eval_top_k and num_generations_eval"),
     ],
 )

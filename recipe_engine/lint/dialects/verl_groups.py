@@ -63,11 +63,13 @@ def read(report: Report) -> None:
     if not isinstance(training, dict):
         return
     keys = _Keys(report)
-    for place, values in _VALUES.items():
-        if keys.given(*place) and not _is_one(keys.get(*place), values.schema):
-            keys.refuse(
-                place, values.hint, f"`{dotted(place)}` is {shown(keys.take(*place))}: no such value is understood"
-            )
+    bad = [place for place, one in _VALUES.items() if keys.given(*place) and not _is_one(keys.get(*place), one.schema)]
+    for place in bad:
+        if place not in report.document.unreadable:  # which has a finding of its own
+            message = f"`{dotted(place)}` is {shown(keys.get(*place))}: no such value is understood"
+            keys.refuse(place, _VALUES[place].hint, message)
+    for place in _VALUES if bad else ():
+        keys.take(*place)  # what they mean together is not known
     for step in (_kl, _loss, _schedule, _overlong, _evaluation, _estimator):
         step(keys)
     _in_rollouts(keys)
