@@ -16,7 +16,19 @@ from pathlib import Path
 import pytest
 
 from recipe_engine.checkpoints import newest_whole
-from tests.e2e.machines import ENVIRONMENT, SHORT, STEPS, logs, losses, quickstart, recipe, said_by, trainers_on, until
+from tests.e2e.machines import (
+    ENVIRONMENT,
+    SAVED,
+    STEPS,
+    WATCHED,
+    logs,
+    losses,
+    quickstart,
+    recipe,
+    said_by,
+    trainers_on,
+    until,
+)
 
 pytestmark = [
     pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed (extra ray)"),
@@ -67,9 +79,9 @@ def _is_open(port: int) -> bool:
 
 
 def test_a_run_on_two_nodes_ends_although_a_process_is_killed(ray: dict[str, str], tmp_path: Path) -> None:
-    said = said_by(quickstart("submit", "--on", "ray", "--num-nodes", "2", *SHORT), tmp_path, ray)
+    said = said_by(quickstart("submit", "--on", "ray", "--num-nodes", "2", *WATCHED), tmp_path, ray)
     job = said.partition("submitted as ray ")[2].split()[0]
-    until(lambda: len(losses(tmp_path)) >= 3, lambda: logs(tmp_path))
+    until(lambda: len(losses(tmp_path)) >= SAVED, lambda: logs(tmp_path))
     os.kill(trainers_on(1, tmp_path / "models/run")[0], signal.SIGKILL)
     assert f"running (ray {job})" in said_by(recipe("status"), tmp_path)
     finished = tmp_path / "models/run/run/finished"
@@ -80,14 +92,14 @@ def test_a_run_on_two_nodes_ends_although_a_process_is_killed(ray: dict[str, str
 
 
 def test_a_stop_saves(ray: dict[str, str], tmp_path: Path) -> None:
-    said_by(quickstart("submit", "--on", "ray", *SHORT, "training.max_steps=5000"), tmp_path, ray)
+    said_by(quickstart("submit", "--on", "ray", *WATCHED, "training.max_steps=5000"), tmp_path, ray)
     until(lambda: len(losses(tmp_path)) >= 3, lambda: logs(tmp_path))
     assert "stopped; saved checkpoint-" in said_by(recipe("stop", "run"), tmp_path, ray)
     assert "stopped by SIGTERM; the newest checkpoint is" in logs(tmp_path)
 
 
 def test_a_killed_driver_leaves_a_training_that_saves(ray: dict[str, str], tmp_path: Path) -> None:
-    said_by(quickstart("submit", "--on", "ray", *SHORT, "training.max_steps=5000"), tmp_path, ray)
+    said_by(quickstart("submit", "--on", "ray", *WATCHED, "training.max_steps=5000"), tmp_path, ray)
     until(lambda: len(losses(tmp_path)) >= 3, lambda: logs(tmp_path))
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -102,7 +114,7 @@ def test_a_killed_driver_leaves_a_training_that_saves(ray: dict[str, str], tmp_p
 
 def test_an_address_where_nothing_answers_is_said(tmp_path: Path) -> None:
     nowhere = f"http://127.0.0.1:{_free_port()}"
-    command = quickstart("submit", "--on", "ray", "--address", nowhere, *SHORT)
+    command = quickstart("submit", "--on", "ray", "--address", nowhere, *WATCHED)
     done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "T515" in done.stderr

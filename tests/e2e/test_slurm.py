@@ -10,7 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.machines import ENVIRONMENT, SHORT, STEPS, logs, losses, quickstart, recipe, said_by, trainers_on, until
+from tests.e2e.machines import (
+    ENVIRONMENT,
+    SAVED,
+    STEPS,
+    WATCHED,
+    logs,
+    losses,
+    quickstart,
+    recipe,
+    said_by,
+    trainers_on,
+    until,
+)
 from tests.slurm.cluster import cluster, missing
 
 pytestmark = [
@@ -41,8 +53,8 @@ def submitted(slurm: dict[str, str], folder: Path, *arguments: str) -> str:
 
 
 def test_a_run_on_two_nodes_ends_although_a_process_is_killed(slurm: dict[str, str], tmp_path: Path) -> None:
-    job = submitted(slurm, tmp_path, "--num-nodes", "2", "--time", "10", *SHORT)
-    until(lambda: len(losses(tmp_path)) >= 3, lambda: logs(tmp_path))
+    job = submitted(slurm, tmp_path, "--num-nodes", "2", "--time", "10", *WATCHED)
+    until(lambda: len(losses(tmp_path)) >= SAVED, lambda: logs(tmp_path))
     os.kill(trainers_on(1, tmp_path / "models/run")[0], signal.SIGKILL)
     until(lambda: state(slurm, job) in {"COMPLETED", "FAILED", "CANCELLED"}, lambda: logs(tmp_path))
     assert state(slurm, job) == "COMPLETED", logs(tmp_path)
@@ -54,7 +66,7 @@ def test_a_run_on_two_nodes_ends_although_a_process_is_killed(slurm: dict[str, s
 def test_at_its_time_limit_a_run_saves_and_is_queued_and_a_stop_saves_and_is_not(
     slurm: dict[str, str], tmp_path: Path
 ) -> None:
-    job = submitted(slurm, tmp_path, *SHORT, "training.max_steps=5000")
+    job = submitted(slurm, tmp_path, *WATCHED, "training.max_steps=5000")
     assert f"(slurm {job})" in said_by(recipe("status"), tmp_path)
     until(lambda: len(losses(tmp_path)) >= 3, lambda: logs(tmp_path))
     # What Slurm sends some minutes before the limit, which cannot be less than a minute.
@@ -72,16 +84,16 @@ def test_at_its_time_limit_a_run_saves_and_is_queued_and_a_stop_saves_and_is_not
 
 
 def test_a_run_that_waits_can_be_looked_at_and_taken_out_of_the_queue(slurm: dict[str, str], tmp_path: Path) -> None:
-    job = submitted(slurm, tmp_path, "--sbatch", "hold", *SHORT)
+    job = submitted(slurm, tmp_path, "--sbatch", "hold", *WATCHED)
     assert f"submitted (slurm {job})" in said_by(recipe("status"), tmp_path)
     assert "taken out of the queue" in said_by(recipe("stop", "run"), tmp_path, slurm)
     assert state(slurm, job) == "CANCELLED"
     assert "no run under models" in said_by(recipe("status"), tmp_path)
-    submitted(slurm, tmp_path, "--sbatch", "hold", *SHORT)  # the folder is free again
+    submitted(slurm, tmp_path, "--sbatch", "hold", *WATCHED)  # the folder is free again
 
 
 def test_what_slurm_refuses_is_said(slurm: dict[str, str], tmp_path: Path) -> None:
-    command = quickstart("submit", "--on", "slurm", "--partition", "no-such", *SHORT)
+    command = quickstart("submit", "--on", "slurm", "--partition", "no-such", *WATCHED)
     done = subprocess.run(command, cwd=tmp_path, env=slurm, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "T515" in done.stderr

@@ -16,8 +16,9 @@ import pytest
 from tests.e2e.machines import (
     ENVIRONMENT,
     PATIENCE,
-    SHORT,
+    SAVED,
     STEPS,
+    WATCHED,
     logs,
     losses,
     quickstart,
@@ -78,7 +79,7 @@ class Hosts:
     def start(self, node: int, folder: Path, *overrides: str) -> subprocess.Popen[str]:
         """``recipe train`` on one of them."""
         place = ["--num-nodes", "2", "--node-rank", str(node), "--rendezvous", RENDEZVOUS]
-        command = ["ip", "netns", "exec", self.names[node], *quickstart("train", *place, *SHORT, *overrides)]
+        command = ["ip", "netns", "exec", self.names[node], *quickstart("train", *place, *WATCHED, *overrides)]
         return subprocess.Popen(
             command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -102,10 +103,10 @@ def test_they_train_as_two_processes_of_one_do_and_begin_again_together_when_one
     alone, folder = tmp_path / "alone", tmp_path / "shared"
     alone.mkdir()
     folder.mkdir()
-    said_by(quickstart("train", *SHORT, "launch.cpu_processes=2"), alone)
+    said_by(quickstart("train", *WATCHED, "launch.cpu_processes=2"), alone)
     machines = [hosts.start(node, folder) for node in (0, 1)]
     try:
-        until(lambda: len(losses(folder)) >= 3 or machines[0].poll() is not None, lambda: logs(folder))
+        until(lambda: len(losses(folder)) >= SAVED or machines[0].poll() is not None, lambda: logs(folder))
         (victim,) = trainers_on(1, folder / "models/run")
         os.kill(victim, signal.SIGKILL)
         told = [machine.communicate(timeout=PATIENCE)[0] for machine in machines]
