@@ -10,7 +10,7 @@ Usage: ./scripts/run_tests.sh [--long] [PYTEST_ARGUMENTS...]
 Without arguments: ruff, mypy and the import contracts, then the whole test suite in two processes.
 With arguments: pytest alone with these arguments, in the root of the checkout, for example tests/scripts -k quoting.
 
---long: the long forms of the tests that have one, which take hours: a run is killed 100 times instead of 4, every
+--long: the long forms of the tests that have one, which take hours: a run is killed 100 times instead of 3, every
 algorithm is resumed instead of one of each kind, and so on. Alone it is like no arguments, else like any other one:
 --long tests/faults runs the long forms of the fault tests.
 

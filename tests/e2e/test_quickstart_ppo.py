@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
 from tests.e2e.support import gain, logged, mean, trained
@@ -19,6 +20,7 @@ def test_ppo_raises_the_mean_reward_by_a_fifth_and_its_critic_explains_returns(a
     AutoModelForTokenClassification.from_pretrained(after_sft / "models" / run / "critic")
 
 
+@pytest.mark.long  # tests/numerics holds each of its steps to a reference
 def test_prime_raises_the_mean_reward_by_a_fifth_and_its_reward_model_knows_right_from_wrong(after_sft: Path) -> None:
     trained("prime.yaml", after_sft)
     run = "quickstart-prime"

@@ -38,7 +38,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "models/run"
 
 
-@pytest.mark.times(4, 100)
+@pytest.mark.times(3, 100)
 def test_it_ends_as_if_it_had_never_been_killed(tmp_path: Path, uninterrupted: Path, times: int) -> None:
     chance, kills, hit, lives = random.Random(times), 0, Counter[str](), 0
     while kills < times:
